@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import "crypto/x509"
+
+// Credential is what a client shows to prove who it is: a Password, a Token, a
+// Certificate or a PSK.
+type Credential interface{ credential() }
+
+// Password is the password field of an MQTT CONNECT: a signature in hex, or a
+// token, depending on the rest of the login.
+type Password []byte
+
+// Token is a token issued by the platform (HTTP, CoAP, pre-authentication).
+type Token []byte
+
+// Certificate is the client certificate of a finished TLS handshake, leaf
+// first, already verified against the listener's roots.
+type Certificate []*x509.Certificate
+
+// PSK is the identity of a finished pre-shared key handshake.
+type PSK string
+
+func (Password) credential()    {}
+func (Token) credential()       {}
+func (Certificate) credential() {}
+func (PSK) credential()         {}
+
+// String returns "***".
+func (Password) String() string { return hidden }
+
+// String returns "***".
+func (Token) String() string { return hidden }

@@ -1,0 +1,3 @@
+module github.com/openalink/iot
+
+go 1.26
