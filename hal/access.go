@@ -10,6 +10,7 @@ import (
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/auth"
+	"github.com/openalink/iot/topic"
 )
 
 // Access decides who may come in. Listeners call it once for every connection
@@ -98,32 +99,15 @@ type Session interface {
 	//   - anything else: not kept; close the connection unacknowledged.
 	Receive(ctx context.Context, m iot.Message, done func(answers []iot.Message, err error))
 
-	// Authorize reports whether the client may do a to the topic (to a filter,
-	// for Subscribe). The error is a *RejectedError. Receive and Subscribe ask by
-	// themselves; it is there for external brokers.
-	Authorize(a Action, topic string) error
+	// Authorize reports whether the client may publish to a topic (topic.Pub) or
+	// subscribe to a filter (topic.Sub). The error is a *RejectedError. Receive and
+	// Subscribe ask by themselves; it is there for external brokers.
+	Authorize(op topic.Operation, name string) error
 
 	// Close tells that the connection ended and why. It ends this session only,
 	// never the presence of a newer one, and is idempotent. It does not wait for
 	// messages whose done is still to come.
 	Close(cause Cause)
-}
-
-// Action is what a client does to a topic.
-type Action uint8
-
-// The actions.
-const (
-	Publish Action = iota
-	Subscribe
-)
-
-// String returns "publish" or "subscribe".
-func (a Action) String() string {
-	if a == Subscribe {
-		return "subscribe"
-	}
-	return "publish"
 }
 
 // Subscriber is a Session whose client may subscribe. The platform owns the
