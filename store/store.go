@@ -19,13 +19,18 @@ var (
 	ErrClosed = errors.New("store: closed")
 	// ErrTooLarge means that a key or value is over the engine's limit.
 	ErrTooLarge = errors.New("store: key or value is too large")
+	// ErrEmpty means that a key or the name of a stream has no bytes.
+	ErrEmpty = errors.New("store: empty name")
 	// ErrFormat means that stored bytes are of a newer format than this program
 	// reads, or of none it knows.
 	ErrFormat = errors.New("store: unknown format")
 )
 
-// MaxKey is the longest key every engine accepts, in bytes.
-const MaxKey = 1024
+// Bounds every engine keeps, in bytes. The shortest name has one byte.
+const (
+	MaxKey    = 1024 // keys, and the keys of log records
+	MaxStream = 64   // names of streams
+)
 
 // Engine is what a platform is opened with: both kinds of state and the way to
 // change them together.
