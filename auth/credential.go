@@ -2,7 +2,11 @@
 
 package auth
 
-import "crypto/x509"
+import (
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+)
 
 // Credential is what a client shows to prove who it is: a Password, a Token, a
 // Certificate or a PSK.
@@ -30,5 +34,23 @@ func (PSK) credential()         {}
 // String returns "***".
 func (Password) String() string { return hidden }
 
+// Format implements fmt.Formatter, so that no verb shows the bytes.
+func (Password) Format(f fmt.State, _ rune) { fmt.Fprint(f, hidden) }
+
+// LogValue implements slog.LogValuer.
+func (Password) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// MarshalText implements encoding.TextMarshaler, which JSON and XML use.
+func (Password) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
 // String returns "***".
 func (Token) String() string { return hidden }
+
+// Format implements fmt.Formatter, so that no verb shows the bytes.
+func (Token) Format(f fmt.State, _ rune) { fmt.Fprint(f, hidden) }
+
+// LogValue implements slog.LogValuer.
+func (Token) LogValue() slog.Value { return slog.StringValue(hidden) }
+
+// MarshalText implements encoding.TextMarshaler, which JSON and XML use.
+func (Token) MarshalText() ([]byte, error) { return []byte(hidden), nil }
