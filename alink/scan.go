@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package alink
+
+import "fmt"
+
+// MaxDepth is how deep the arrays and objects of a message may nest, the message
+// itself included. It bounds the stack a hostile payload can take.
+const MaxDepth = 128
+
+// fault says what is wrong with JSON text. Scanning functions return it beside
+// the index they stopped at, so that nothing is allocated on the way.
+type fault uint8
+
+const (
+	sound fault = iota
+	unexpectedEnd
+	unexpectedByte
+	badString
+	badNumber
+	tooDeep
+	trailingBytes
+	notObject
+	notText
+	notCode
+	duplicateKey
+	tooManyMembers
+)
+
+var faultNames = [...]string{
+	"sound", "unexpected end", "unexpected byte", "bad string", "bad number",
+	"nested too deeply", "bytes after the message", "not an object",
+	"neither text nor number", "code is not an integer", "duplicate key", "too many members",
+}
+
+// malformed makes the error for a fault at byte i.
+func malformed(f fault, i int) error {
+	return fmt.Errorf("%w: %s at byte %d", ErrMalformed, faultNames[f], i)
+}
+
+// space returns the index of the first byte at or after i that is no white
+// space.
+func space(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// scanValue checks the JSON value at b[i:] (RFC 8259) and returns the index
+// behind it, or the index of a fault. It does not look into the UTF-8 of strings.
+func scanValue(b []byte, i, depth int) (int, fault) {
+	if i >= len(b) {
+		return i, unexpectedEnd
+	}
+	switch b[i] {
+	case '"':
+		return scanString(b, i)
+	case '{':
+		return scanObject(b, i, depth)
+	case '[':
+		return scanArray(b, i, depth)
+	case 't':
+		return scanWord(b, i, "true")
+	case 'f':
+		return scanWord(b, i, "false")
+	case 'n':
+		return scanWord(b, i, "null")
+	}
+	return scanNumber(b, i)
+}
+
+func scanWord(b []byte, i int, word string) (int, fault) {
+	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
+		return i, unexpectedByte
+	}
+	return i + len(word), sound
+}
+
+func scanObject(b []byte, i, depth int) (int, fault) {
+	if depth == 0 {
+		return i, tooDeep
+	}
+	i = space(b, i+1)
+	if i < len(b) && b[i] == '}' {
+		return i + 1, sound
+	}
+	for {
+		var f fault
+		if _, i, f = scanKey(b, i); f != sound {
+			return i, f
+		}
+		if i, f = scanValue(b, i, depth-1); f != sound {
+			return i, f
+		}
+		if i, f = next(b, i, '}'); f != sound || b[i-1] == '}' {
+			return i, f
+		}
+		i = space(b, i)
+	}
+}
+
+func scanArray(b []byte, i, depth int) (int, fault) {
+	if depth == 0 {
+		return i, tooDeep
+	}
+	i = space(b, i+1)
+	if i < len(b) && b[i] == ']' {
+		return i + 1, sound
+	}
+	for {
+		var f fault
+		if i, f = scanValue(b, i, depth-1); f != sound {
+			return i, f
+		}
+		if i, f = next(b, i, ']'); f != sound || b[i-1] == ']' {
+			return i, f
+		}
+		i = space(b, i)
+	}
+}
+
+// next takes the comma or the closing byte behind an element.
+func next(b []byte, i int, closing byte) (int, fault) {
+	i = space(b, i)
+	if i >= len(b) {
+		return i, unexpectedEnd
+	}
+	if b[i] != ',' && b[i] != closing {
+		return i, unexpectedByte
+	}
+	return i + 1, sound
+}
+
+// scanKey takes a key and its colon. end is the index behind the key's closing
+// quote, at the index of the value.
+func scanKey(b []byte, i int) (end, at int, f fault) {
+	if i >= len(b) {
+		return i, i, unexpectedEnd
+	}
+	if b[i] != '"' {
+		return i, i, unexpectedByte
+	}
+	end, f = scanString(b, i)
+	if f != sound {
+		return end, end, f
+	}
+	at = space(b, end)
+	if at >= len(b) {
+		return end, at, unexpectedEnd
+	}
+	if b[at] != ':' {
+		return end, at, unexpectedByte
+	}
+	return end, space(b, at+1), sound
+}
+
+func scanString(b []byte, i int) (int, fault) {
+	for i++; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1, sound
+		case c < ' ':
+			return i, badString
+		case c == '\\':
+			n := escapeLen(b[i:])
+			if n == 0 {
+				return i, badString
+			}
+			i += n - 1
+		}
+	}
+	return i, unexpectedEnd
+}
+
+// escapeLen returns the length of the escape s begins with, 0 for a bad one.
+func escapeLen(s []byte) int {
+	if len(s) < 2 {
+		return 0
+	}
+	switch s[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		if len(s) < 6 {
+			return 0
+		}
+		for _, c := range s[2:6] {
+			if hexDigit(c) < 0 {
+				return 0
+			}
+		}
+		return 6
+	}
+	return 0
+}
+
+func hexDigit(c byte) rune {
+	switch {
+	case '0' <= c && c <= '9':
+		return rune(c - '0')
+	case 'a' <= c && c <= 'f':
+		return rune(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return rune(c-'A') + 10
+	}
+	return -1
+}
+
+func scanNumber(b []byte, i int) (int, fault) {
+	start := i
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	switch {
+	case i >= len(b):
+		return i, unexpectedEnd
+	case b[i] == '0':
+		i++
+	case '1' <= b[i] && b[i] <= '9':
+		i = digits(b, i)
+	case i == start:
+		return i, unexpectedByte
+	default:
+		return i, badNumber
+	}
+	if i < len(b) && b[i] == '.' {
+		from := i + 1
+		if i = digits(b, from); i == from {
+			return i, badNumber
+		}
+	}
+	if i < len(b) && (b[i] == 'e' || b[i] == 'E') {
+		from := i + 1
+		if from < len(b) && (b[from] == '+' || b[from] == '-') {
+			from++
+		}
+		if i = digits(b, from); i == from {
+			return i, badNumber
+		}
+	}
+	return i, sound
+}
+
+func digits(b []byte, i int) int {
+	for i < len(b) && '0' <= b[i] && b[i] <= '9' {
+		i++
+	}
+	return i
+}
