@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mqttd
+
+import (
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/openalink/iot/hal"
+)
+
+// conn is one connection and the hal.Link to its client. There may be a
+// hundred thousand of them: every field counts.
+type conn struct {
+	s    *Server
+	nc   net.Conn
+	raw  *rawConn // nil unless nc can be read and written without blocking
+	fl   *flusher
+	sess hal.Session
+	id   string // client id, for logs
+	in   inbound
+	timing
+	small [8]byte // read into while idle when raw is nil
+
+	// mu guards what follows. No method of Access, Session or a done is called
+	// with it held.
+	mu      sync.Mutex
+	out     *outBuffer // gathered, nil when empty
+	wr      *outBuffer // being written; belongs to whoever writes
+	room    chan struct{}
+	over    chan struct{} // closed with the connection; made when asked for
+	abort   func()        // ends Access.Connect
+	unacked map[uint16]func(error)
+	window  ring
+	cause   hal.Cause
+
+	open     bool // the CONNACK is on its way
+	closed   bool
+	draining bool
+	parsing  bool // the read loop flushes when its batch ends
+	waiting  bool // the read loop waits for room
+	queued   bool // on the flusher's list
+	late     bool // on the flusher's list of late ones
+}
+
+// Close implements hal.Link. The read loop is woken and finishes the rest.
+func (c *conn) Close(cause hal.Cause) {
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return
+	}
+	c.closed, c.cause = true, cause
+	c.wake()
+	if c.over != nil {
+		close(c.over)
+	}
+	if c.abort != nil {
+		c.abort()
+	}
+	stuck := c.wr != nil || !c.open
+	c.mu.Unlock()
+
+	past := time.Unix(1, 0)
+	if stuck {
+		_ = c.nc.SetWriteDeadline(past)
+	}
+	if c.nc.SetReadDeadline(past) != nil {
+		_ = c.nc.Close() // no deadlines here
+	}
+}
+
+// wake lets the read loop look again whether it may go on. The caller holds
+// c.mu.
+func (c *conn) wake() {
+	if c.waiting {
+		c.waiting = false
+		c.room <- struct{}{}
+	}
+}
+
+// wait flushes and blocks while stop holds and the connection is open. The
+// caller holds c.mu and is the read loop.
+func (c *conn) wait(stop func(*conn) bool) {
+	for !c.closed && stop(c) {
+		c.parsing = false
+		c.flush()
+		if c.closed || !stop(c) {
+			return
+		}
+		if c.room == nil {
+			c.room = make(chan struct{}, 1)
+		}
+		c.waiting = true
+		c.mu.Unlock()
+		<-c.room
+		c.mu.Lock()
+	}
+}
+
+// finish ends the connection. It is called once, by the goroutine that reads,
+// when nothing of the session is running in it any more.
+func (c *conn) finish(cause hal.Cause) {
+	defer c.s.forget(c)
+	defer c.recovered("finish")
+	c.Close(cause)
+	c.hangUp()
+	c.in.release()
+	c.mu.Lock()
+	unacked := c.unacked
+	c.unacked = nil
+	c.mu.Unlock()
+	if c.sess != nil {
+		c.s.cfg.Logger.Debug("connection ended", "client", c.id, "cause", string(c.cause))
+		defer c.sess.Close(c.cause)
+	}
+	for _, done := range unacked {
+		done(hal.ErrGone)
+	}
+}
+
+// hangUp writes what is left, if that takes no time, and closes the transport.
+func (c *conn) hangUp() {
+	c.mu.Lock()
+	out, ready := c.out, c.open && c.wr == nil
+	c.out = nil
+	c.mu.Unlock()
+	err := error(nil)
+	switch {
+	case !ready || c.cause == hal.CauseReset || c.s.aborting():
+		err = hal.ErrGone
+	case out != nil:
+		err = c.lastWords(out.b)
+	}
+	if err == nil {
+		_ = c.nc.Close()
+	} else {
+		c.cut()
+	}
+	if out != nil {
+		c.s.outs.put(out, err)
+	}
+}
+
+// lastWords writes b without waiting for a client that does not read.
+func (c *conn) lastWords(b []byte) error {
+	_ = c.nc.SetWriteDeadline(time.Now().Add(time.Second))
+	if _, err := c.nc.Write(b); err != nil {
+		return hal.ErrGone
+	}
+	return nil
+}
+
+// cut closes the transport without a goodbye that might block.
+func (c *conn) cut() {
+	nc := c.nc
+	for {
+		t, ok := nc.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		nc = t.NetConn()
+	}
+	_ = nc.Close()
+	_ = c.nc.Close()
+}
+
+// recovered is deferred at the root of every goroutine that serves c: a panic
+// ends this connection only.
+func (c *conn) recovered(where string) {
+	if r := recover(); r != nil {
+		c.s.cfg.Logger.Error("panic", "where", where, "client", c.id, "panic", r, slog.String("stack", string(debug.Stack())))
+		c.Close(hal.CauseNotKept)
+	}
+}
+
+// causeOfWrite tells a client that does not read from one that is gone.
+func causeOfWrite(err error) hal.Cause {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return hal.CauseSlow
+	}
+	return hal.CauseReset
+}
+
+// writeChunks writes b, giving the client WriteTimeout for each chunk.
+func (c *conn) writeChunks(b []byte) error {
+	const chunk = 16 << 10
+	for len(b) > 0 {
+		n := min(len(b), chunk)
+		if err := c.nc.SetWriteDeadline(time.Now().Add(c.s.cfg.WriteTimeout)); err != nil {
+			return err
+		}
+		if _, err := c.nc.Write(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	if c.raw != nil {
+		return c.nc.SetWriteDeadline(time.Time{}) // raw writes obey it too
+	}
+	return nil
+}
+
+// tlsState returns the state of a finished TLS handshake, nil without TLS.
+func tlsState(nc net.Conn) *tls.ConnectionState {
+	t, ok := nc.(interface{ ConnectionState() tls.ConnectionState })
+	if !ok {
+		return nil
+	}
+	state := t.ConnectionState()
+	return &state
+}

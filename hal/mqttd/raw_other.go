@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !unix
+
+package mqttd
+
+// rawConn does not exist here: every transport is read and written with
+// blocking calls.
+type rawConn struct{}
+
+func newRaw(*conn) *rawConn { return nil }
+
+func (*rawConn) read(*conn) (int, error) { return 0, nil }
+
+func (*rawConn) write([]byte) (int, error) { return 0, nil }

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mqttd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// wsBuffer is the size of the buffer a WebSocket keeps while idle.
+const wsBuffer = 512
+
+func newUpgrader(timeout time.Duration) websocket.Upgrader {
+	return websocket.Upgrader{
+		HandshakeTimeout: timeout,
+		ReadBufferSize:   wsBuffer,
+		WriteBufferSize:  outBufferSize,
+		WriteBufferPool:  new(sync.Pool),
+		Subprotocols:     []string{"mqtt", "mqttv3.1"},
+		// Devices are no browsers: most send no Origin, some send nonsense, and
+		// no cookie of a browser would let it in.
+		CheckOrigin: func(*http.Request) bool { return true },
+	}
+}
+
+// WebSocket returns a handler that upgrades requests on any path to MQTT over
+// WebSocket (MQTT 3.1.1 section 6). Clients should offer the subprotocol "mqtt"
+// or "mqttv3.1"; those that offer none are served too. Packets may be split
+// over frames and share one.
+func (s *Server) WebSocket() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.stopping() {
+			http.Error(w, "server closed", http.StatusServiceUnavailable)
+			return
+		}
+		ws, err := s.upgrader.Upgrade(w, r, nil)
+		if err != nil {
+			s.cfg.Logger.Debug("websocket upgrade", "addr", r.RemoteAddr, "err", err)
+			return
+		}
+		c := &wsConn{Conn: ws.NetConn(), ws: ws}
+		if r.TLS == nil {
+			s.ServeConn(c)
+			return
+		}
+		s.ServeConn(&wsTLSConn{wsConn: c, state: r.TLS})
+	})
+}
+
+var errText = errors.New("mqttd: websocket message is not binary")
+
+// wsConn is a WebSocket as a stream of bytes. Deadlines and addresses are
+// those of the connection below.
+type wsConn struct {
+	net.Conn
+	ws      *websocket.Conn
+	message io.Reader // nil between messages
+}
+
+// NetConn returns the connection below.
+func (c *wsConn) NetConn() net.Conn { return c.Conn }
+
+// Read reads on in a message or waits for the next one.
+func (c *wsConn) Read(b []byte) (int, error) {
+	for {
+		if c.message == nil {
+			kind, r, err := c.ws.NextReader()
+			if err != nil {
+				return 0, err
+			}
+			if kind != websocket.BinaryMessage { // MQTT-6.0.0-1
+				return 0, errText
+			}
+			c.message = r
+		}
+		n, err := c.message.Read(b)
+		if errors.Is(err, io.EOF) {
+			c.message, err = nil, nil
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+// Write sends b as one message.
+func (c *wsConn) Write(b []byte) (int, error) {
+	if err := c.ws.WriteMessage(websocket.BinaryMessage, b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// wsTLSConn is a wsConn over TLS. The HTTP server did the handshake.
+type wsTLSConn struct {
+	*wsConn
+	state *tls.ConnectionState
+}
+
+func (c *wsTLSConn) HandshakeContext(context.Context) error { return nil }
+
+func (c *wsTLSConn) ConnectionState() tls.ConnectionState { return *c.state }
