@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/auth"
+)
+
+// Device is a registered device as applications see it.
+type Device struct {
+	ID     iot.DeviceID
+	Secret auth.Secret // DeviceSecret; made by the hub when empty
+	// IotID is an opaque name given at creation. Lookup finds the device by it.
+	IotID     string
+	State     State
+	Tags      map[string]string // of the application and the device
+	System    map[string]string // reported by SDKs with domain SYSTEM
+	Created   time.Time
+	Activated time.Time // first connection; zero before
+}
+
+// State is where a device is in its life.
+type State string
+
+// The states (wire facts section 2).
+const (
+	Inactive State = "inactive" // never connected
+	Online   State = "online"
+	Offline  State = "offline"
+	Disabled State = "disabled"
+)
+
+// deviceRecord is a Device as stored.
+type deviceRecord struct {
+	IotID         string            `json:"iotId"`
+	Secret        string            `json:"secret"`
+	SecretVersion int               `json:"secretVersion"`
+	Tags          map[string]string `json:"tags,omitempty"`
+	System        map[string]string `json:"system,omitempty"`
+	Created       time.Time         `json:"created"`
+	Activated     time.Time         `json:"activated,omitzero"`
+	Disabled      bool              `json:"disabled,omitempty"`
+}
+
+// device is a device in memory: while it is connected, has messages on their
+// way, or somebody uses it. Everything else about it is in the store.
+//
+// Only the worker of its shard changes a device, in the order of the shard's
+// queue; mu is there for those who read it meanwhile. Whoever else wants a
+// change asks the worker (Hub.do).
+type device struct {
+	id      iot.DeviceID
+	key     string // id's text form, the key of its log records
+	product *product
+	shard   *shard
+
+	refs   int           // guarded by the registry's bucket
+	loaded chan struct{} // closed when loading ended
+	err    error         // why loading failed; set before loaded is closed
+
+	mu     sync.Mutex
+	rec    deviceRecord
+	secret auth.Secret
+	gone   bool           // deleted
+	sess   *session       // the connection, if any
+	stored *storedSession // what a clean session 0 resumes; nil otherwise
+	queue  queue
+	values values
+
+	connects atomic.Int64 // rate state of logins
+	downRate atomic.Int64 // rate state of downlinks
+	tracing  atomic.Int32 // live traces of this device
+}
+
+func deviceKey(prefix string, id iot.DeviceID) []byte {
+	b := make([]byte, 0, len(prefix)+len(id.Product)+1+len(id.Name))
+	return id.Append(append(b, prefix...))
+}
+
+// The key prefixes of what is kept for a device.
+const (
+	prefixDevice  = "d/"  // deviceRecord
+	prefixValues  = "v/"  // latest property values
+	prefixSession = "s/"  // storedSession
+	prefixOnline  = "on/" // present while the device is shown online
+	prefixStatus  = "o/"  // last presence event
+	prefixQueue   = "q/"  // queued downlinks: q/pk/dn/<id>
+	prefixIotID   = "i/"  // IotID to device
+)
+
+// public renders the device; mu is held.
+func (d *device) public() Device {
+	return Device{
+		ID: d.id, Secret: d.secret, IotID: d.rec.IotID, State: d.state(),
+		Tags: cloneTags(d.rec.Tags), System: cloneTags(d.rec.System),
+		Created: d.rec.Created, Activated: d.rec.Activated,
+	}
+}
+
+func (d *device) state() State {
+	switch {
+	case d.rec.Disabled:
+		return Disabled
+	case d.sess != nil:
+		return Online
+	case d.rec.Activated.IsZero():
+		return Inactive
+	}
+	return Offline
+}
+
+// Device returns a device. The error wraps ErrUnknownProduct or ErrUnknownDevice.
+func (h *Hub) Device(ctx context.Context, id iot.DeviceID) (Device, error) {
+	d, err := h.acquire(ctx, id)
+	if err != nil {
+		return Device{}, err
+	}
+	defer h.release(d)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.gone {
+		return Device{}, unknownDevice(id)
+	}
+	return d.public(), nil
+}

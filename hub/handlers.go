@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/openalink/iot/alink"
+)
+
+// CodeUnknownMethod answers a request below /sys/{pk}/{dn} that no handler of
+// Hub.Mux takes.
+const CodeUnknownMethod = alink.CodeBadParams
+
+// handlers puts the hub's own methods on the Mux. The embedder's stand beside
+// them: see Hub.Mux.
+func (h *Hub) handlers() error {
+	for pattern, f := range map[string]alink.HandlerFunc{
+		"thing/event/property/post":         h.propertyPost,
+		"thing/event/property/history/post": h.keep,
+		"thing/event/property/batch/post":   h.keep,
+		"thing/event/property/pack/post":    h.keep,
+		"thing/event/+/post":                h.eventPost,
+		"thing/deviceinfo/update":           h.tagsUpdate,
+		"thing/deviceinfo/delete":           h.tagsDelete,
+		"thing/deviceinfo/get":              h.tagsGet,
+		"thing/status/update":               h.keepSilently,
+		"thing/log/post":                    h.keep,
+		"#":                                 h.unknownMethod,
+	} {
+		if err := h.mux.Handle(pattern, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unknownMethod answers what nobody serves.
+func (h *Hub) unknownMethod(context.Context, *alink.Request) alink.Reply {
+	return alink.Reply{Code: CodeUnknownMethod, Message: "unknown method"}
+}
+
+// keep accepts a request whose only effect is its place in the message log.
+func (h *Hub) keep(context.Context, *alink.Request) alink.Reply { return alink.OK(nil) }
+
+// keepSilently is keep for requests without an answer.
+func (h *Hub) keepSilently(context.Context, *alink.Request) alink.Reply {
+	return alink.Reply{Code: alink.CodeOK, None: true}
+}
+
+func badParams(what string) alink.Reply {
+	return alink.Reply{Code: alink.CodeBadParams, Message: what}
+}
+
+// propertyPost takes the values of thing.event.property.post.
+func (h *Hub) propertyPost(ctx context.Context, r *alink.Request) alink.Reply {
+	w := work(ctx)
+	d := w.s.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := h.loadValues(ctx, d); err != nil {
+		h.logger.Error("values do not load", "device", d.key, "error", err)
+		return alink.ErrorReply(err)
+	}
+	d.values.next = 0
+	w.sh.values, w.sh.arrival, w.sh.full = &d.values, r.Time.UnixMilli(), false
+	err := alink.EachProperty(r.Params, w.sh.setValue)
+	switch {
+	case err != nil:
+		return badParams("params must be an object of properties")
+	case w.sh.full:
+		return alink.Reply{Code: alink.CodeTooManyProperties}
+	}
+	if !d.values.dirty {
+		d.values.dirty = true
+		w.b.dirty = append(w.b.dirty, d)
+	}
+	return alink.OK(nil)
+}
+
+// takeValue notes one property of a post.
+func (sh *shard) takeValue(name string, value []byte, ms int64) bool {
+	if ms == 0 {
+		ms = sh.arrival
+	}
+	sh.full = !sh.values.set(name, value, ms)
+	return !sh.full
+}
+
+// eventPost takes thing.event.{id}.post. Without a model any object passes.
+func (h *Hub) eventPost(_ context.Context, r *alink.Request) alink.Reply {
+	if params := alink.LenientParams(r.Params); len(params) == 0 || params[0] != '{' {
+		return badParams("params must be an object")
+	}
+	return alink.OK(nil)
+}
+
+// attribute is an element of thing.deviceinfo.* (wire facts section 11).
+type attribute struct {
+	Key    string `json:"attrKey"`
+	Value  string `json:"attrValue,omitempty"`
+	Domain string `json:"domain,omitempty"`
+}
+
+// maxAttributes is how many attributes one request may name.
+const maxAttributes = 200
+
+func attributes(r *alink.Request) ([]attribute, bool) {
+	var list []attribute
+	if json.Unmarshal(alink.LenientParams(r.Params), &list) != nil || len(list) > maxAttributes {
+		return nil, false
+	}
+	for _, a := range list {
+		if !validTagKey(a.Key) {
+			return nil, false
+		}
+	}
+	return list, true
+}
+
+// tagsUpdate sets tags of thing.deviceinfo.update. Those with domain SYSTEM come
+// from SDKs: they are kept apart and do not count.
+func (h *Hub) tagsUpdate(ctx context.Context, r *alink.Request) alink.Reply {
+	list, ok := attributes(r)
+	if !ok {
+		return badParams("params must be a list of at most 200 attrKey and attrValue")
+	}
+	own, system := map[string]string{}, map[string]string{}
+	for _, a := range list {
+		if a.Domain == "SYSTEM" {
+			system[a.Key] = a.Value
+		} else {
+			own[a.Key] = a.Value
+		}
+	}
+	return h.changeTags(ctx, own, system)
+}
+
+// tagsDelete removes tags of thing.deviceinfo.delete.
+func (h *Hub) tagsDelete(ctx context.Context, r *alink.Request) alink.Reply {
+	list, ok := attributes(r)
+	if !ok {
+		return badParams("params must be a list of at most 200 attrKey")
+	}
+	gone := map[string]string{}
+	for _, a := range list {
+		gone[a.Key] = ""
+	}
+	return h.changeTags(ctx, gone, gone)
+}
+
+// changeTags merges tags into the record of the handler's device.
+func (h *Hub) changeTags(ctx context.Context, own, system map[string]string) alink.Reply {
+	w := work(ctx)
+	d := w.s.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	tags, sys := mergeTags(d.rec.Tags, own), mergeTags(d.rec.System, system)
+	if h.checkTags(tags) != nil || len(sys) > maxAttributes {
+		return badParams("too many tags")
+	}
+	d.rec.Tags, d.rec.System = tags, sys
+	w.b.st.Put(deviceKey(prefixDevice, d.id), encodeJSON(d.rec))
+	w.b.touch(d)
+	return alink.OK(nil)
+}
+
+// tagsGet answers thing.deviceinfo.get with the tags, all or those named.
+func (h *Hub) tagsGet(ctx context.Context, r *alink.Request) alink.Reply {
+	var names []string
+	_ = json.Unmarshal(alink.LenientParams(r.Params), &names) // anything else asks for all
+	d := work(ctx).s.d
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	list := []attribute{}
+	for k, v := range d.rec.Tags {
+		if len(names) == 0 || contains(names, k) {
+			list = append(list, attribute{Key: k, Value: v})
+		}
+	}
+	return alink.OK(jsonText(list))
+}
+
+// jsonText writes v as compact JSON without HTML escapes, for devices that scan
+// text.
+func jsonText(v any) []byte {
+	b, err := marshal(v)
+	if err != nil {
+		return []byte("{}")
+	}
+	return b
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import "time"
+
+// Limits are the bounds a hub keeps. One hub is one account of the documents;
+// "per device" means the device a topic names. Each field carries the documented
+// figure (wire facts section 22) as its default; zero means without limit,
+// except where the field says otherwise.
+//
+// What happens beyond a limit is stated at each field. Every overrun leaves one
+// log entry naming the limit as its cause.
+type Limits struct {
+	// MessageBytes is the largest payload in either direction. A larger uplink is
+	// acknowledged and dropped (MQTT 3.1.1 has no refusal); a larger downlink fails
+	// with ErrTooLarge.
+	MessageBytes int
+	// Subscriptions is the most filters a session holds for each device it speaks
+	// for, SubscribeFilters the most in one SUBSCRIBE. Filters beyond are refused
+	// with 0x80.
+	Subscriptions    int
+	SubscribeFilters int
+	// UplinkQoS0 and UplinkQoS1 are messages a second from a device. Beyond them
+	// QoS 0 is dropped; for QoS 1 the hub stops reading the connection until the
+	// rate fits, so nothing acknowledged is lost.
+	UplinkQoS0 int
+	UplinkQoS1 int
+	// Downlink is messages a second to a device, answers to its own requests not
+	// counted. Beyond it QoS 0 fails with ErrThrottled; queued QoS 1 waits.
+	Downlink int
+	// ConnectionBytes is bytes a second a connection may send. Beyond it the hub
+	// stops reading the connection until the rate fits.
+	ConnectionBytes int
+	// Unacked is how many QoS 1 messages may wait for their PUBACK, in each
+	// direction. Uplink: the connection is not read further. Downlink: the queue
+	// waits.
+	Unacked int
+	// KeepAliveMin and KeepAliveMax bound the keep-alive a client asks for. Outside
+	// the connection is refused (CONNACK 5), zero included.
+	KeepAliveMin time.Duration
+	KeepAliveMax time.Duration
+	// ConnectsPerMinute is successful logins of a device. The next one is refused
+	// as unavailable (CONNACK 3).
+	ConnectsPerMinute int
+
+	// Connects, Uplinks and Downlinks are per second for the whole hub, handled as
+	// their counterparts of one device.
+	Connects  int
+	Uplinks   int
+	Downlinks int
+
+	// BroadcastReceivers is the most devices one broadcast reaches; more fail it
+	// with ErrTooMany before anything is sent. Broadcasts is calls a second.
+	BroadcastReceivers int
+	Broadcasts         int
+
+	// Products, DevicesPerProduct and Devices bound the registry; beyond them
+	// creation fails with ErrTooMany.
+	Products          int
+	DevicesPerProduct int
+	Devices           int
+	// Tags is the most tags of a device and of a product. Tags that SDKs report
+	// with domain SYSTEM do not count. Beyond it the change fails (460 on the wire).
+	Tags int
+	// TopicClasses is the most topic classes of a product.
+	TopicClasses int
+
+	// QueuedMessages is the most QoS 1 messages kept for a device that is away or
+	// slow; the next one fails with ErrQueueFull. QueueTTL is how long they are
+	// kept at most. Both are never without limit: zero means the default.
+	QueuedMessages int
+	QueueTTL       time.Duration
+	// LogRetention is how long log entries, message log, presence and downlink
+	// states are kept by Trim. Zero means the default.
+	LogRetention time.Duration
+
+	// APIPub, APIRRPC, APIBroadcast are management requests a second for the named
+	// operation; APIKey and APIAddress all others for one key and one address.
+	// Beyond them the answer is 429.
+	APIPub, APIRRPC, APIBroadcast, APIKey, APIAddress int
+}
+
+const week = 7 * 24 * time.Hour
+
+// DefaultLimits returns the documented limits.
+func DefaultLimits() Limits {
+	return Limits{
+		MessageBytes:       256 << 10,
+		Subscriptions:      100,
+		SubscribeFilters:   8,
+		UplinkQoS0:         30,
+		UplinkQoS1:         10,
+		Downlink:           50,
+		ConnectionBytes:    1024 << 10,
+		Unacked:            100,
+		KeepAliveMin:       30 * time.Second,
+		KeepAliveMax:       1200 * time.Second,
+		ConnectsPerMinute:  5,
+		Connects:           500,
+		Uplinks:            10_000,
+		Downlinks:          2_000,
+		BroadcastReceivers: 1_000,
+		Broadcasts:         1,
+		Products:           1_000,
+		DevicesPerProduct:  500_000,
+		Devices:            10_000_000,
+		Tags:               100,
+		TopicClasses:       50,
+		QueuedMessages:     1_000,
+		QueueTTL:           week,
+		LogRetention:       week,
+		APIPub:             1_600,
+		APIRRPC:            1_000,
+		APIBroadcast:       1,
+		APIKey:             50,
+		APIAddress:         100,
+	}
+}
+
+// NoLimits returns limits without bounds where that is safe: for tests and
+// benchmarks. Message size, unacknowledged window and queues stay bounded.
+func NoLimits() Limits {
+	return Limits{MessageBytes: 256 << 10, Unacked: 100}.withDefaults()
+}
+
+// withDefaults fills the fields that are never without limit.
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	if l.MessageBytes <= 0 {
+		l.MessageBytes = d.MessageBytes
+	}
+	if l.Unacked <= 0 {
+		l.Unacked = d.Unacked
+	}
+	if l.QueuedMessages <= 0 {
+		l.QueuedMessages = d.QueuedMessages
+	}
+	l.QueuedMessages = min(l.QueuedMessages, 30_000) // packet ids must stay unique
+	if l.QueueTTL <= 0 {
+		l.QueueTTL = d.QueueTTL
+	}
+	if l.LogRetention <= 0 {
+		l.LogRetention = d.LogRetention
+	}
+	return l
+}

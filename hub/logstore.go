@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/openalink/iot/store"
+)
+
+const (
+	streamLogs = "logs"
+	logQueue   = 8192 // entries waiting to be stored; more are dropped and counted
+	logBatch   = 512
+)
+
+// storeSink is the default LogSink: a bounded queue before the store.
+type storeSink struct {
+	st      store.Engine
+	mu      sync.Mutex
+	waiting []LogEntry
+	busy    bool // a goroutine is draining waiting
+	closed  bool
+	idle    sync.Cond
+	dropped atomic.Int64
+}
+
+func newStoreSink(st store.Engine) *storeSink {
+	s := &storeSink{st: st}
+	s.idle.L = &s.mu
+	return s
+}
+
+// Log implements LogSink.
+func (s *storeSink) Log(e LogEntry) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.waiting) >= logQueue {
+		s.dropped.Add(1)
+		return
+	}
+	s.waiting = append(s.waiting, e)
+	if !s.busy {
+		s.busy = true
+		go s.drain()
+	}
+}
+
+// drain stores what waits and ends when nothing is left, so that an idle hub
+// keeps no goroutine for its log.
+func (s *storeSink) drain() {
+	var b store.Batch
+	for {
+		s.mu.Lock()
+		n := min(len(s.waiting), logBatch)
+		if n == 0 {
+			s.busy = false
+			s.waiting = nil
+			s.idle.Broadcast()
+			s.mu.Unlock()
+			return
+		}
+		entries := s.waiting[:n:n]
+		s.waiting = s.waiting[n:]
+		s.mu.Unlock()
+		b.Reset()
+		for _, e := range entries {
+			b.Append(streamLogs, e.Device.String(), e.Time, encodeJSON(e))
+		}
+		if err := store.Commit(context.Background(), s.st, &b); err != nil {
+			s.dropped.Add(int64(n))
+		}
+	}
+}
+
+// flush waits until everything logged before it is stored or dropped.
+func (s *storeSink) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.busy {
+		s.idle.Wait()
+	}
+}
+
+func (s *storeSink) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.flush()
+}
+
+// recordFormat is the first byte of every value the hub stores.
+const recordFormat = 1
+
+// encodeJSON writes a cold record: the format byte, then JSON.
+func encodeJSON(v any) []byte {
+	body, err := json.Marshal(v)
+	if err != nil { // only types of this package get here
+		panic("hub: record does not encode: " + err.Error())
+	}
+	return append([]byte{recordFormat}, body...)
+}
+
+func decodeJSON(value []byte, v any) error {
+	if len(value) == 0 || value[0] != recordFormat {
+		return store.ErrFormat
+	}
+	return json.Unmarshal(value[1:], v)
+}
+
+// log hands an entry to the sink and to live traces.
+func (h *Hub) log(e LogEntry) {
+	if e.Time.IsZero() {
+		e.Time = time.Now()
+	}
+	h.sink.Log(e)
+	h.traces.publish(e)
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/auth"
+	"github.com/openalink/iot/store"
+	"github.com/openalink/iot/topic"
+)
+
+// Product is a set of devices with the same features.
+type Product struct {
+	Key    string      // ProductKey; chosen by the hub when empty
+	Secret auth.Secret // ProductSecret; made by the hub when empty
+	Name   string      // for people
+	// Gateway tells that its devices may carry sub-devices.
+	Gateway bool
+	// DynamicRegister allows registered devices to fetch their DeviceSecret with the
+	// ProductSecret, once.
+	DynamicRegister bool
+	// Topics are the classes of custom topics. Nil means topic.DefaultClasses.
+	Topics []topic.Class
+	// Tags describe what all devices of the product share.
+	Tags    map[string]string
+	Created time.Time // set by the hub
+}
+
+// product is a Product in memory. All products are: there are at most
+// Limits.Products.
+type product struct {
+	acl    atomic.Pointer[topic.ACL]
+	mu     sync.Mutex // guards what follows and orders its commits
+	rec    productRecord
+	secret auth.Secret
+}
+
+// productRecord is a Product as stored. Secrets are plain text here; sealing
+// them is the store's business.
+type productRecord struct {
+	Key             string            `json:"key"`
+	Secret          string            `json:"secret"`
+	Name            string            `json:"name,omitempty"`
+	Gateway         bool              `json:"gateway,omitempty"`
+	DynamicRegister bool              `json:"dynamicRegister,omitempty"`
+	Topics          []topic.Class     `json:"topics"`
+	Tags            map[string]string `json:"tags,omitempty"`
+	Created         time.Time         `json:"created"`
+	Devices         int               `json:"devices"` // how many there are
+}
+
+func (r productRecord) public(secret auth.Secret) Product {
+	return Product{
+		Key: r.Key, Secret: secret, Name: r.Name, Gateway: r.Gateway, DynamicRegister: r.DynamicRegister,
+		Topics: slices.Clone(r.Topics), Tags: cloneTags(r.Tags), Created: r.Created,
+	}
+}
+
+func productKey(pk string) []byte { return append([]byte("p/"), pk...) }
+
+// CreateProduct adds a product and returns it as it is now. Creating the same
+// product again changes nothing and succeeds; a product of the same key with
+// another secret or node type is ErrExists. Other errors wrap ErrInvalid or
+// ErrTooMany.
+func (h *Hub) CreateProduct(ctx context.Context, p Product) (Product, error) {
+	if p.Key == "" {
+		p.Key = h.newProductKey()
+	}
+	if err := iot.CheckProductKey(p.Key); err != nil {
+		return Product{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if p.Topics == nil {
+		p.Topics = topic.DefaultClasses()
+	}
+	acl, err := h.compileClasses(p.Topics)
+	if err != nil {
+		return Product{}, err
+	}
+	if err := h.checkTags(p.Tags); err != nil {
+		return Product{}, err
+	}
+	h.products.mu.Lock()
+	defer h.products.mu.Unlock()
+	if old := h.products.byKey[p.Key]; old != nil {
+		return old.same(p)
+	}
+	if n := h.limits.Products; n > 0 && len(h.products.byKey) >= n {
+		return Product{}, fmt.Errorf("%w products, at most %d", ErrTooMany, n)
+	}
+	if p.Secret.IsZero() {
+		p.Secret = auth.NewSecret(h.randomText(16))
+	}
+	made := &product{secret: p.Secret, rec: productRecord{
+		Key: p.Key, Secret: p.Secret.Reveal(), Name: p.Name, Gateway: p.Gateway, DynamicRegister: p.DynamicRegister,
+		Topics: slices.Clone(p.Topics), Tags: cloneTags(p.Tags), Created: time.Now().UTC(),
+	}}
+	made.acl.Store(acl)
+	if err := made.save(ctx, h); err != nil {
+		return Product{}, err
+	}
+	h.products.byKey[p.Key] = made
+	return made.rec.public(made.secret), nil
+}
+
+// same answers a repeated CreateProduct.
+func (p *product) same(want Product) (Product, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !want.Secret.IsZero() && !want.Secret.Equal(p.secret) || want.Gateway != p.rec.Gateway {
+		return Product{}, fmt.Errorf("%w: product %s", ErrExists, want.Key)
+	}
+	return p.rec.public(p.secret), nil
+}
+
+// save stores the record; p.mu is held or p is not shared yet.
+func (p *product) save(ctx context.Context, h *Hub) error {
+	var b store.Batch
+	b.Put(productKey(p.rec.Key), encodeJSON(p.rec))
+	return store.Commit(ctx, h.store, &b)
+}
+
+// Product returns a product. The error wraps ErrUnknownProduct.
+func (h *Hub) Product(ctx context.Context, key string) (Product, error) {
+	p, err := h.product(key)
+	if err != nil {
+		return Product{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rec.public(p.secret), nil
+}
+
+// Products returns all products, by ProductKey.
+func (h *Hub) Products(ctx context.Context) ([]Product, error) {
+	h.products.mu.RLock()
+	defer h.products.mu.RUnlock()
+	all := make([]Product, 0, len(h.products.byKey))
+	for _, p := range h.products.byKey {
+		p.mu.Lock()
+		all = append(all, p.rec.public(p.secret))
+		p.mu.Unlock()
+	}
+	slices.SortFunc(all, func(a, b Product) int { return compareText(a.Key, b.Key) })
+	return all, nil
+}
+
+// UpdateProduct changes name, dynamic registration, topic classes and tags of a
+// product; key, secret and node type stay. Devices notice at once. Errors wrap
+// ErrUnknownProduct or ErrInvalid.
+func (h *Hub) UpdateProduct(ctx context.Context, key string, change func(*Product)) (Product, error) {
+	p, err := h.product(key)
+	if err != nil {
+		return Product{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	want := p.rec.public(p.secret)
+	change(&want)
+	acl, err := h.compileClasses(want.Topics)
+	if err != nil {
+		return Product{}, err
+	}
+	if err := h.checkTags(want.Tags); err != nil {
+		return Product{}, err
+	}
+	old := p.rec
+	p.rec.Name, p.rec.DynamicRegister = want.Name, want.DynamicRegister
+	p.rec.Topics, p.rec.Tags = slices.Clone(want.Topics), cloneTags(want.Tags)
+	if err := p.save(ctx, h); err != nil {
+		p.rec = old
+		return Product{}, err
+	}
+	p.acl.Store(acl)
+	return p.rec.public(p.secret), nil
+}
+
+// DeleteProduct removes a product that has no devices; with devices it fails
+// with ErrInvalid.
+func (h *Hub) DeleteProduct(ctx context.Context, key string) error {
+	h.products.mu.Lock()
+	defer h.products.mu.Unlock()
+	p := h.products.byKey[key]
+	if p == nil {
+		return fmt.Errorf("%w %q", ErrUnknownProduct, key)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.rec.Devices > 0 {
+		return fmt.Errorf("%w: product %s still has %d devices", ErrInvalid, key, p.rec.Devices)
+	}
+	var b store.Batch
+	b.Delete(productKey(key))
+	if err := store.Commit(ctx, h.store, &b); err != nil {
+		return err
+	}
+	delete(h.products.byKey, key)
+	return nil
+}
+
+func (h *Hub) product(key string) (*product, error) {
+	h.products.mu.RLock()
+	p := h.products.byKey[key]
+	h.products.mu.RUnlock()
+	if p == nil {
+		return nil, fmt.Errorf("%w %.64q", ErrUnknownProduct, key)
+	}
+	return p, nil
+}
+
+func (h *Hub) compileClasses(classes []topic.Class) (*topic.ACL, error) {
+	if n := h.limits.TopicClasses; n > 0 && len(classes) > n {
+		return nil, fmt.Errorf("%w: %d topic classes, at most %d", ErrInvalid, len(classes), n)
+	}
+	acl, err := topic.NewACL(classes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return acl, nil
+}
+
+// loadProducts reads all products at start.
+func (h *Hub) loadProducts(ctx context.Context) error {
+	for e, err := range h.store.Range(ctx, []byte("p/"), []byte("p0")) {
+		if err != nil {
+			return err
+		}
+		p := &product{}
+		if err := decodeJSON(e.Value, &p.rec); err != nil {
+			return errors.Join(fmt.Errorf("hub: product record %q", e.Key), err)
+		}
+		p.secret = auth.NewSecret(p.rec.Secret)
+		acl, err := topic.NewACL(p.rec.Topics)
+		if err != nil {
+			return fmt.Errorf("hub: product record %q: %w", e.Key, err)
+		}
+		p.acl.Store(acl)
+		h.products.byKey[p.rec.Key] = p
+		h.products.devices += p.rec.Devices
+	}
+	return nil
+}

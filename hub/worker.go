@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/alink"
+)
+
+// maxBatch is how many items share a commit at most.
+const maxBatch = 256
+
+// item is a message of a session, or an event that changes a device in line
+// with its messages.
+type item struct {
+	s     *session
+	m     iot.Message
+	done  func([]iot.Message, error)
+	event func(*batch) // nil for a message
+}
+
+// shard is one worker and the queue before it. A device belongs to one shard for
+// as long as it is in memory, so everything about it happens in order. The queue
+// needs no bound of its own: each session bounds what it has in it.
+type shard struct {
+	h    *Hub
+	mu   sync.Mutex
+	list []item
+	wake chan struct{} // capacity 1
+
+	// of the worker
+	req alink.Request
+	ctx workContext
+	// of the property post being read
+	values   *values
+	arrival  int64
+	full     bool
+	setValue func(name string, value []byte, ms int64) bool // takeValue, bound once
+}
+
+func newShard(h *Hub) *shard {
+	sh := &shard{h: h, wake: make(chan struct{}, 1)}
+	sh.ctx = workContext{Context: h.ctx, sh: sh}
+	sh.setValue = sh.takeValue
+	return sh
+}
+
+func (sh *shard) put(it item) {
+	sh.mu.Lock()
+	sh.list = append(sh.list, it)
+	first := len(sh.list) == 1
+	sh.mu.Unlock()
+	if first {
+		select {
+		case sh.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// post queues an event.
+func (sh *shard) post(event func(*batch)) { sh.put(item{event: event}) }
+
+// run works until the hub is stopped and the queue is empty.
+func (sh *shard) run(stop <-chan struct{}) {
+	var mine []item
+	for {
+		sh.mu.Lock()
+		mine, sh.list = sh.list, mine[:0]
+		sh.mu.Unlock()
+		for rest := mine; len(rest) > 0; {
+			n := min(len(rest), maxBatch)
+			sh.work(rest[:n])
+			rest = rest[n:]
+		}
+		clear(mine)
+		if len(mine) > 0 {
+			continue
+		}
+		select {
+		case <-sh.wake:
+		case <-stop:
+			return
+		}
+	}
+}
+
+func (sh *shard) work(items []item) {
+	b := sh.h.newBatch()
+	sh.ctx.b = b
+	for i := range items {
+		if it := &items[i]; it.event != nil {
+			sh.change(b, it.event)
+		} else {
+			sh.take(b, it)
+		}
+	}
+	sh.ctx.b = nil
+	b.submit(sh.h.ctx)
+}
+
+// change runs an event. Events are the hub's own code; one that panics is lost,
+// the worker is not.
+func (sh *shard) change(b *batch, event func(*batch)) {
+	defer func() {
+		if p := recover(); p != nil {
+			sh.h.logger.Error("event panicked", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	event(b)
+}
+
+// take handles one message and notes its result.
+func (sh *shard) take(b *batch, it *item) {
+	r := result{s: it.s, done: it.done, from: len(b.answers), size: len(it.m.Payload), qos: it.m.QoS}
+	m := b.mark()
+	if r.err = sh.serve(b, it, &r); r.err != nil {
+		b.back(m)
+	}
+	r.to = len(b.answers)
+	b.results = append(b.results, r)
+}
+
+// serve runs the handler of a message and turns a panic into the loss of the
+// one connection that provoked it.
+func (sh *shard) serve(b *batch, it *item, r *result) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			sh.h.logger.Error("handler panicked", "device", it.s.d.key, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("hub: handler panicked: %v", p)
+		}
+	}()
+	return sh.uplink(b, it.s, &it.m, r)
+}
+
+// workContext is the context handlers run with. It knows the batch, so that the
+// hub's own handlers change state in the commit of the message.
+type workContext struct {
+	context.Context
+	sh *shard
+	b  *batch
+	s  *session
+}
+
+type workKey struct{}
+
+// Value implements context.Context.
+func (c *workContext) Value(key any) any {
+	if key == (workKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+// work returns the running handler's context, nil outside of one.
+func work(ctx context.Context) *workContext {
+	c, _ := ctx.Value(workKey{}).(*workContext)
+	return c
+}
