@@ -19,14 +19,15 @@ type Trie[V comparable] struct {
 }
 
 type node[V comparable] struct {
-	next map[string]*node[V] // literal levels and "+"
+	next map[string]*node[V] // by literal level
+	plus *node[V]            // level "+"
 	here []V                 // values of filters that end here
 	tail []V                 // values of filters that end here with "#"
 }
 
 // Add puts v under filter and reports whether it was not there yet.
 func (t *Trie[V]) Add(filter string, v V) bool {
-	list := t.root.list(filter, true)
+	list := t.root.list(filter)
 	if slices.Contains(*list, v) {
 		return false
 	}
@@ -65,50 +66,67 @@ func (t *Trie[V]) Match(name string, f func(V)) {
 	}
 }
 
-// list finds the values of filter below n, making nodes on the way if told to.
-func (n *node[V]) list(filter string, grow bool) *[]V {
+// list finds the values of filter below n, making nodes on the way.
+func (n *node[V]) list(filter string) *[]V {
 	for more := true; more; {
 		if filter == "#" {
 			return &n.tail
 		}
 		var level string
 		level, filter, more = strings.Cut(filter, "/")
-		child := n.next[level]
-		if child == nil {
-			if !grow {
-				return nil
-			}
-			if n.next == nil {
-				n.next = make(map[string]*node[V])
-			}
-			child = new(node[V])
-			n.next[strings.Clone(level)] = child
-		}
-		n = child
+		n = n.grow(level)
 	}
 	return &n.here
 }
 
+// grow returns the child of a level, making it if need be.
+func (n *node[V]) grow(level string) *node[V] {
+	if level == "+" {
+		if n.plus == nil {
+			n.plus = new(node[V])
+		}
+		return n.plus
+	}
+	child := n.next[level]
+	if child == nil {
+		if n.next == nil {
+			n.next = make(map[string]*node[V])
+		}
+		child = new(node[V])
+		n.next[strings.Clone(level)] = child
+	}
+	return child
+}
+
+// remove takes v from under filter, and nodes off the tree that hold nothing any
+// more.
 func (n *node[V]) remove(filter string, v V) bool {
 	if filter == "#" {
 		return drop(&n.tail, v)
 	}
 	level, rest, more := strings.Cut(filter, "/")
 	child := n.next[level]
+	if level == "+" {
+		child = n.plus
+	}
 	if child == nil {
 		return false
 	}
-	if more {
-		if !child.remove(rest, v) {
-			return false
-		}
-	} else if !drop(&child.here, v) {
+	if more && !child.remove(rest, v) || !more && !drop(&child.here, v) {
 		return false
 	}
-	if len(child.next) == 0 && len(child.here) == 0 && len(child.tail) == 0 {
-		delete(n.next, level)
+	if child.empty() {
+		if level == "+" {
+			n.plus = nil
+		} else {
+			delete(n.next, level)
+		}
 	}
 	return true
+}
+
+func (n *node[V]) empty() bool {
+	return len(n.next) == 0 && n.plus == nil && len(n.here) == 0 && len(n.tail) == 0
 }
 
 func drop[V comparable](list *[]V, v V) bool {
@@ -126,8 +144,8 @@ func (n *node[V]) match(name string, f func(V)) {
 	if child := n.next[level]; child != nil {
 		child.descend(rest, more, f)
 	}
-	if child := n.next["+"]; child != nil {
-		child.descend(rest, more, f)
+	if n.plus != nil {
+		n.plus.descend(rest, more, f)
 	}
 }
 
