@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bolt
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	bbolt "go.etcd.io/bbolt"
+
+	"github.com/openalink/iot/store"
+)
+
+// item is one thing to commit: a batch, or a task of the engine's own.
+type item struct {
+	batch *store.Batch
+	task  func(*bbolt.Tx) error // runs on the committer; its error is the group's
+	done  func(error)
+	err   error // why the batch is not part of its group
+}
+
+// queue holds what waits for the next group. It is bounded: add blocks.
+type queue struct {
+	wake chan struct{} // of capacity 1: look again, committer
+
+	mu     sync.Mutex
+	items  []item
+	ops    int           // operations in items, at least one for each
+	cost   int           // ops, and one more for each 4 KiB
+	limit  int           // of cost
+	room   chan struct{} // closed when cost falls; nil while nobody waits
+	busy   bool          // a group is being committed
+	idle   bool          // nothing waited when the last group was delivered
+	closed bool
+}
+
+func newQueue(limit int) *queue {
+	return &queue{wake: make(chan struct{}, 1), limit: limit, idle: true}
+}
+
+// add appends it. It blocks while the queue is full, until ctx ends or the queue
+// is closed.
+func (q *queue) add(ctx context.Context, it item, ops, cost int) error {
+	q.mu.Lock()
+	for q.cost >= q.limit && !q.closed {
+		if q.room == nil {
+			q.room = make(chan struct{})
+		}
+		room := q.room
+		q.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		q.mu.Lock()
+	}
+	defer q.mu.Unlock()
+	if q.closed {
+		return store.ErrClosed
+	}
+	before := q.ops
+	q.items = append(q.items, it)
+	q.ops += ops
+	q.cost += cost
+	if before == 0 || before < readyOps && q.ops >= readyOps {
+		q.signal()
+	}
+	return nil
+}
+
+func (q *queue) signal() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// await returns when a group may start: there is something to commit, and it is
+// earliest, or enough waits, or the engine was idle or is closing. It returns
+// false when the queue is closed and empty.
+func (q *queue) await(timer *time.Timer, earliest time.Time) bool {
+	for {
+		q.mu.Lock()
+		ops, now := q.ops, q.idle || q.closed || q.ops >= readyOps
+		closed := q.closed
+		q.mu.Unlock()
+		if ops == 0 {
+			if closed {
+				return false
+			}
+			<-q.wake
+			continue
+		}
+		d := time.Until(earliest)
+		if now || d <= 0 {
+			return true
+		}
+		timer.Reset(d)
+		select {
+		case <-timer.C:
+		case <-q.wake:
+			timer.Stop()
+		}
+	}
+}
+
+// take returns all items and leaves an empty queue over the memory of spare.
+func (q *queue) take(spare []item) []item {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	items := q.items
+	q.items, q.ops, q.cost = spare[:0], 0, 0
+	q.busy, q.idle = true, false
+	q.release()
+	return items
+}
+
+func (q *queue) release() {
+	if q.room != nil {
+		close(q.room)
+		q.room = nil
+	}
+}
+
+// committed notes that the group is written.
+func (q *queue) committed() {
+	q.mu.Lock()
+	q.busy = false
+	q.mu.Unlock()
+}
+
+// delivered notes that the callbacks of a group have returned.
+func (q *queue) delivered() {
+	q.mu.Lock()
+	q.idle = !q.busy && len(q.items) == 0
+	q.mu.Unlock()
+}
+
+// close refuses new items. What is in the queue stays to be committed.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	q.release()
+	q.signal()
+}
