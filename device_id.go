@@ -36,8 +36,13 @@ func ParseDeviceID(s string) (DeviceID, error) {
 	return id, id.Validate()
 }
 
-// String returns the text form "productKey/deviceName".
-func (id DeviceID) String() string { return id.Product + "/" + id.Name }
+// String returns the text form "productKey/deviceName", nothing for the zero id.
+func (id DeviceID) String() string {
+	if id.IsZero() {
+		return ""
+	}
+	return id.Product + "/" + id.Name
+}
 
 // IsZero reports whether id names nothing.
 func (id DeviceID) IsZero() bool { return id == DeviceID{} }
@@ -59,10 +64,15 @@ func (id DeviceID) Validate() error {
 }
 
 // MarshalText implements encoding.TextMarshaler with the text form.
-func (id DeviceID) MarshalText() ([]byte, error) { return id.Append(nil), nil }
+func (id DeviceID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
 
-// UnmarshalText implements encoding.TextUnmarshaler. The error wraps ErrBadName.
+// UnmarshalText implements encoding.TextUnmarshaler; empty text is the zero id.
+// The error wraps ErrBadName.
 func (id *DeviceID) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*id = DeviceID{}
+		return nil
+	}
 	parsed, err := ParseDeviceID(string(text))
 	if err != nil {
 		return err

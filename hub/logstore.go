@@ -117,6 +117,7 @@ func (h *Hub) log(e LogEntry) {
 	if e.Time.IsZero() {
 		e.Time = time.Now()
 	}
+	e.Time = e.Time.UTC().Truncate(time.Millisecond) // as the streams keep it
 	h.sink.Log(e)
 	h.traces.publish(e)
 }

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package management
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/openalink/iot/alink"
+	"github.com/openalink/iot/hub"
+)
+
+// Error is the body of every answer that is no success.
+type Error struct {
+	Status    int    `json:"-"`         // HTTP status
+	Code      string `json:"code"`      // stable word, or the number a device answered
+	Message   string `json:"message"`   // for people
+	RequestID string `json:"requestId"` // also in the X-Request-Id header
+}
+
+// Error says code and message.
+func (e *Error) Error() string { return "management: " + e.Code + ": " + e.Message }
+
+func badRequest(format string, args ...any) error {
+	return &Error{Status: http.StatusBadRequest, Code: "InvalidParameter", Message: fmt.Sprintf(format, args...)}
+}
+
+// known maps the hub's errors to statuses and codes. The first match counts.
+var known = []struct {
+	err    error
+	status int
+	code   string
+}{
+	{hub.ErrUnknownProduct, http.StatusNotFound, "UnknownProduct"},
+	{hub.ErrUnknownDevice, http.StatusNotFound, "UnknownDevice"},
+	{hub.ErrUnknownDownlink, http.StatusNotFound, "UnknownMessage"},
+	{hub.ErrExists, http.StatusConflict, "Exists"},
+	{hub.ErrTooLarge, http.StatusRequestEntityTooLarge, "TooLarge"},
+	{hub.ErrInvalid, http.StatusBadRequest, "InvalidParameter"},
+	{hub.ErrThrottled, http.StatusTooManyRequests, "Throttled"},
+	{hub.ErrTooMany, http.StatusConflict, "LimitReached"},
+	{hub.ErrQueueFull, http.StatusConflict, "QueueFull"},
+	{hub.ErrDisabled, http.StatusConflict, "DeviceDisabled"},
+	{hub.ErrNotActivated, http.StatusConflict, "DeviceNotActivated"},
+	{hub.ErrNotSubscribed, http.StatusConflict, "NotSubscribed"},
+	{hub.ErrOffline, http.StatusConflict, "DeviceOffline"},
+	{hub.ErrTimeout, http.StatusGatewayTimeout, "Timeout"},
+	{context.DeadlineExceeded, http.StatusGatewayTimeout, "Timeout"},
+	{hub.ErrClosed, http.StatusServiceUnavailable, "Closing"},
+}
+
+// asError finds status and code for an error.
+func asError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		c := *e
+		return &c
+	}
+	if e, ok := errors.AsType[*alink.CodeError](err); ok {
+		return &Error{Status: http.StatusBadGateway, Code: fmt.Sprint(int(e.Code)), Message: "the device answered: " + e.Message}
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &Error{Status: http.StatusRequestEntityTooLarge, Code: "TooLarge", Message: "request body is too large"}
+	}
+	for _, k := range known {
+		if errors.Is(err, k.err) {
+			return &Error{Status: k.status, Code: k.code, Message: strings.TrimPrefix(err.Error(), "hub: ")}
+		}
+	}
+	return &Error{Status: http.StatusInternalServerError, Code: "Internal", Message: "the hub could not do it"}
+}
+
+func (a *api) fail(w http.ResponseWriter, err error) {
+	e := asError(err)
+	e.RequestID = rand.Text()
+	if e.Status == http.StatusInternalServerError {
+		a.logger.Error("management request failed", "requestId", e.RequestID, "error", err)
+	}
+	w.Header().Set("X-Request-Id", e.RequestID)
+	a.write(w, e.Status, e)
+}
+
+func (a *api) write(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(body); err != nil {
+		a.logger.Debug("answer not written", "error", err)
+	}
+}

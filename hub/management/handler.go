@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package management
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/openalink/iot/auth"
+	"github.com/openalink/iot/hub"
+)
+
+// Config says who may use the management API.
+type Config struct {
+	// Keys are the API keys that open it, sent as "Authorization: Bearer KEY". At
+	// least one is required.
+	Keys []auth.Secret
+	// Logger hears of answers that could not be written; nil discards.
+	Logger *slog.Logger
+}
+
+// New returns the management API of h, to be mounted at the root of a server: its
+// paths begin with /api/v1/. It fails without a key.
+func New(h *hub.Hub, cfg Config) (http.Handler, error) {
+	if len(cfg.Keys) == 0 {
+		return nil, errors.New("management: no API key given")
+	}
+	for _, k := range cfg.Keys {
+		if k.IsZero() {
+			return nil, errors.New("management: an API key is empty")
+		}
+	}
+	a := &api{hub: h, keys: cfg.Keys, logger: cfg.Logger, limits: newLimiter(h.Limits())}
+	if a.logger == nil {
+		a.logger = slog.New(slog.DiscardHandler)
+	}
+	mux := http.NewServeMux()
+	for _, r := range a.routes() {
+		mux.Handle(r.pattern, a.guard(r))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		a.fail(w, &Error{Status: http.StatusNotFound, Code: "NotFound", Message: "no such path: " + r.URL.Path})
+	})
+	return mux, nil
+}
+
+type api struct {
+	hub    *hub.Hub
+	keys   []auth.Secret
+	logger *slog.Logger
+	limits *limiter
+}
+
+// route is one operation of the API.
+type route struct {
+	pattern string
+	class   class // which rate limit it counts against
+	serve   func(r *http.Request) (any, error)
+	stream  func(w http.ResponseWriter, r *http.Request) error // instead of serve
+}
+
+func (a *api) routes() []route {
+	const device = "/api/v1/devices/{pk}/{dn}"
+	return []route{
+		{pattern: "GET /api/v1/openapi.json", stream: serveOpenAPI},
+		{pattern: "GET /api/v1/products", serve: a.listProducts},
+		{pattern: "POST /api/v1/products", serve: a.createProduct},
+		{pattern: "GET /api/v1/products/{pk}", serve: a.getProduct},
+		{pattern: "PATCH /api/v1/products/{pk}", serve: a.updateProduct},
+		{pattern: "DELETE /api/v1/products/{pk}", serve: a.deleteProduct},
+		{pattern: "GET /api/v1/devices", serve: a.listDevices},
+		{pattern: "POST /api/v1/devices", serve: a.createDevices},
+		{pattern: "GET " + device, serve: a.getDevice},
+		{pattern: "DELETE " + device, serve: a.deleteDevice},
+		{pattern: "POST " + device + "/enable", serve: a.enable},
+		{pattern: "POST " + device + "/disable", serve: a.disable},
+		{pattern: "POST " + device + "/secret", serve: a.rotateSecret},
+		{pattern: "POST " + device + "/tags", serve: a.setTags},
+		{pattern: "GET " + device + "/properties", serve: a.properties},
+		{pattern: "POST " + device + "/properties", serve: a.setProperties},
+		{pattern: "POST " + device + "/services/{service}", serve: a.invokeService},
+		{pattern: "POST " + device + "/rrpc", class: classRRPC, serve: a.rrpc},
+		{pattern: "GET " + device + "/presence", serve: a.presence},
+		{pattern: "GET " + device + "/downlinks/{id}", serve: a.downlink},
+		{pattern: "DELETE " + device + "/downlinks/{id}", serve: a.cancel},
+		{pattern: "GET " + device + "/trace", stream: a.trace},
+		{pattern: "POST /api/v1/batch/properties", serve: a.batchProperties},
+		{pattern: "POST /api/v1/batch/services", serve: a.batchServices},
+		{pattern: "POST /api/v1/batch/enable", serve: a.batchEnable},
+		{pattern: "POST /api/v1/batch/disable", serve: a.batchDisable},
+		{pattern: "POST /api/v1/pub", class: classPub, serve: a.pub},
+		{pattern: "POST /api/v1/broadcast", class: classBroadcast, serve: a.broadcast},
+		{pattern: "GET /api/v1/messages", serve: a.messages},
+		{pattern: "GET /api/v1/logs", serve: a.logs},
+	}
+}
+
+// maxBody is the largest request body: a thousand devices, or a message in base64.
+const maxBody = 1 << 20
+
+// guard checks key and rate before an operation and writes its outcome.
+func (a *api) guard(op route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, err := a.authenticate(r)
+		if err == nil {
+			err = a.limits.take(op.class, key, r, time.Now())
+		}
+		if err != nil {
+			a.fail(w, err)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if op.stream != nil {
+			if err := op.stream(w, r); err != nil {
+				a.fail(w, err)
+			}
+			return
+		}
+		out, err := op.serve(r)
+		if err != nil {
+			a.fail(w, err)
+			return
+		}
+		a.write(w, http.StatusOK, out)
+	})
+}
