@@ -62,12 +62,16 @@ func xor(dst []byte, pad *[blockSize]byte, with byte) []byte {
 
 // Verify checks a signature in hex, of either case, over the parts of the
 // content one after the other. It takes the same time wherever a wrong one
-// differs, and allocates nothing for contents up to 512 bytes. The error is
-// ErrBadSign; an unknown method is ErrBadMethod.
+// differs, and allocates nothing for contents up to 512 bytes. Nothing verifies
+// against an empty secret, which anybody could sign with. The zero Method is
+// HMACMD5. The error is ErrBadSign; for an unknown method it is ErrBadMethod.
 func Verify(m Method, secret Secret, sign []byte, content ...string) error {
 	m = m.or(HMACMD5)
-	if m > HMACSHA256 {
+	switch {
+	case m > HMACSHA256:
 		return ErrBadMethod
+	case secret.IsZero():
+		return ErrBadSign
 	}
 	var want, got [maxSize]byte
 	n := m.mac(&want, secret.Reveal(), content)

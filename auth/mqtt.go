@@ -43,7 +43,7 @@ type MQTTOptions struct {
 
 // SignMQTT makes the login of a device (wire facts, section 3.2).
 func SignMQTT(id iot.DeviceID, secret Secret, o MQTTOptions) Triple {
-	cid, m := o.clientID(id), o.Method.or(HMACSHA256)
+	cid, m := defaultID(o.ClientID, id), o.Method.or(HMACSHA256)
 	signed := []Param{{"clientId", cid}, {"deviceName", id.Name}, {"productKey", id.Product}}
 	params := []Param{{"securemode", strconv.Itoa(o.secureMode())}, {"signmethod", m.String()}}
 	if !o.Timestamp.IsZero() {
@@ -58,16 +58,19 @@ func SignMQTT(id iot.DeviceID, secret Secret, o MQTTOptions) Triple {
 	}
 	return Triple{
 		ClientID: joinClientID(cid, params, o.Params),
-		UserName: id.Name + "&" + id.Product,
+		UserName: userName(id),
 		Password: NewSecret(Sign(m, secret, signed...)),
 	}
 }
 
-func (o *MQTTOptions) clientID(id iot.DeviceID) string {
-	if o.ClientID == "" {
+func userName(id iot.DeviceID) string { return id.Name + "&" + id.Product }
+
+// defaultID returns the client id chosen, or "{pk}.{dn}".
+func defaultID(chosen string, id iot.DeviceID) string {
+	if chosen == "" {
 		return id.Product + "." + id.Name
 	}
-	return o.ClientID
+	return chosen
 }
 
 func (o *MQTTOptions) secureMode() int {

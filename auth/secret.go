@@ -68,3 +68,9 @@ func (s *Secret) UnmarshalText(text []byte) error {
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
 }
+
+// EqualBytes reports whether b is the text of s. An empty secret equals nothing,
+// so that whoever has none cannot be logged in as. It takes time like Equal.
+func (s Secret) EqualBytes(b []byte) bool {
+	return !s.IsZero() && subtle.ConstantTimeCompare([]byte(s.Reveal()), b) == 1
+}
