@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/store"
 )
 
@@ -69,12 +70,20 @@ func (s *storeSink) drain() {
 		s.mu.Unlock()
 		b.Reset()
 		for _, e := range entries {
-			b.Append(streamLogs, e.Device.String(), e.Time, encodeJSON(e))
+			b.Append(streamLogs, logKey(e.Device), e.Time, encodeJSON(e))
 		}
 		if err := store.Commit(context.Background(), s.st, &b); err != nil {
 			s.dropped.Add(int64(n))
 		}
 	}
+}
+
+// logKey is the key of an entry's record: logins that name nobody share one.
+func logKey(id iot.DeviceID) string {
+	if id.IsZero() {
+		return "-"
+	}
+	return id.String()
 }
 
 // flush waits until everything logged before it is stored or dropped.
