@@ -14,6 +14,10 @@ type Credential interface{ credential() }
 
 // Password is the password field of an MQTT CONNECT: a signature in hex, or a
 // token, depending on the rest of the login.
+//
+// Password and Token print as "***". They are plain bytes, so unlike a Secret
+// they cannot hide where fmt does not ask how a value wants to be printed: in
+// unexported fields. Keep them out of structs that may be printed.
 type Password []byte
 
 // Token is a token issued by the platform (HTTP, CoAP, pre-authentication).

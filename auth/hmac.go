@@ -44,20 +44,24 @@ func (m Method) mac(out *[maxSize]byte, key string, parts []string) int {
 		copy(pad[:], out[:n])
 	}
 	var buf [blockSize + stackText]byte
-	text := xor(buf[:0], &pad, 0x36)
+	subtle.XORBytes(buf[:], pad[:], innerPad[:])
+	text := buf[:blockSize]
 	for _, p := range parts {
 		text = append(text, p...)
 	}
 	n := m.digest(out, text)
-	text = append(xor(buf[:0], &pad, 0x5c), out[:n]...)
-	return m.digest(out, text)
+	subtle.XORBytes(buf[:], pad[:], outerPad[:])
+	return m.digest(out, append(buf[:blockSize], out[:n]...))
 }
 
-func xor(dst []byte, pad *[blockSize]byte, with byte) []byte {
-	for _, b := range pad {
-		dst = append(dst, b^with)
+// The pads of RFC 2104 section 2.
+var innerPad, outerPad = padOf(0x36), padOf(0x5c)
+
+func padOf(b byte) (pad [blockSize]byte) {
+	for i := range pad {
+		pad[i] = b
 	}
-	return dst
+	return pad
 }
 
 // Verify checks a signature in hex, of either case, over the parts of the
