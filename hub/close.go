@@ -51,6 +51,9 @@ func (h *Hub) shutdown(ctx context.Context) error {
 	if s, ok := h.sink.(*storeSink); ok {
 		s.close()
 	}
+	if err == nil {
+		err = h.saveIDs(ctx)
+	}
 	h.cancel()
 	return err
 }

@@ -220,7 +220,7 @@ func (s *session) sendNow(ctx context.Context, m iot.Message, done func(error)) 
 // ErrUnknownDownlink. States are kept for Limits.LogRetention.
 func (h *Hub) Downlink(ctx context.Context, id iot.DeviceID, mid int64) (Downlink, error) {
 	var latest Downlink
-	since := idTime(mid).Add(-time.Minute) // the clock may step back a little
+	since := idTime(mid).Add(-time.Hour) // ids may be ahead of the clock
 	for rec, err := range h.store.ReadKey(ctx, streamDownlinks, id.String(), 0, since, time.Time{}) {
 		if err != nil {
 			return Downlink{}, err

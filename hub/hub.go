@@ -99,7 +99,7 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 		return nil, fmt.Errorf("%w: Config.Store is nil", ErrInvalid)
 	}
 	h := newHub(cfg)
-	if err := errors.Join(h.handlers(), h.loadProducts(ctx), h.settlePresence(ctx)); err != nil {
+	if err := errors.Join(h.handlers(), h.loadIDs(ctx), h.loadProducts(ctx), h.settlePresence(ctx)); err != nil {
 		h.cancel()
 		return nil, err
 	}

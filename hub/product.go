@@ -38,7 +38,7 @@ type Product struct {
 // Limits.Products.
 type product struct {
 	acl    atomic.Pointer[topic.ACL]
-	mu     sync.Mutex // guards what follows and orders its commits
+	mu     sync.Mutex // guards what follows and orders its commits; taken inside products.mu
 	rec    productRecord
 	secret auth.Secret
 }

@@ -53,42 +53,62 @@ func (h *Hub) createDevice(ctx context.Context, dev Device) (Device, error) {
 	if err != nil {
 		return Device{}, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if n := h.limits.DevicesPerProduct; n > 0 && p.rec.Devices >= n {
-		return Device{}, fmt.Errorf("%w devices of product %s, at most %d", ErrTooMany, p.rec.Key, n)
+	if err := h.count(p, 1); err != nil {
+		return Device{}, err
 	}
-	h.products.mu.Lock()
-	if n := h.limits.Devices; n > 0 && h.products.devices >= n {
-		h.products.mu.Unlock()
-		return Device{}, fmt.Errorf("%w devices, at most %d", ErrTooMany, n)
-	}
-	h.products.devices++
-	h.products.mu.Unlock()
-
 	rec := deviceRecord{
 		IotID: h.randomText(20) + "000000", Secret: dev.Secret.Reveal(), SecretVersion: 1,
 		Tags: cloneTags(dev.Tags), Created: time.Now().UTC(),
 	}
-	counted := p.rec
-	counted.Devices++
 	var b store.Batch
 	b.Check(deviceKey(prefixDevice, dev.ID), 0)
 	b.Put(deviceKey(prefixDevice, dev.ID), encodeJSON(rec))
 	b.Put([]byte(prefixIotID+rec.IotID), encodeJSON(dev.ID))
-	b.Put(productKey(p.rec.Key), encodeJSON(counted))
-	if err := store.Commit(ctx, h.store, &b); err != nil {
-		h.products.mu.Lock()
-		h.products.devices--
-		h.products.mu.Unlock()
+	if err := h.commitCounted(ctx, p, &b); err != nil {
+		_ = h.count(p, -1)                     // giving back cannot fail
 		if errors.Is(err, store.ErrConflict) { // another caller was first
 			return Device{}, fmt.Errorf("%w: device %v", ErrExists, dev.ID)
 		}
 		return Device{}, err
 	}
-	p.rec = counted
 	dev.IotID, dev.Created, dev.State = rec.IotID, rec.Created, Inactive
 	return dev, nil
+}
+
+// count changes how many devices there are by n, if the limits allow it.
+func (h *Hub) count(p *product, n int) error {
+	h.products.mu.Lock()
+	defer h.products.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if most := h.limits.DevicesPerProduct; n > 0 && most > 0 && p.rec.Devices+n > most {
+		return fmt.Errorf("%w devices of product %s, at most %d", ErrTooMany, p.rec.Key, most)
+	}
+	if most := h.limits.Devices; n > 0 && most > 0 && h.products.devices+n > most {
+		return fmt.Errorf("%w devices, at most %d", ErrTooMany, most)
+	}
+	p.rec.Devices += n
+	h.products.devices += n
+	return nil
+}
+
+// commitCounted commits b together with the product's record. The lock covers
+// the submission only: records are written in order, commits are grouped.
+func (h *Hub) commitCounted(ctx context.Context, p *product, b *store.Batch) error {
+	result := make(chan error, 1)
+	p.mu.Lock()
+	b.Put(productKey(p.rec.Key), encodeJSON(p.rec))
+	err := h.store.Submit(ctx, b, func(err error) { result <- err })
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Lookup finds a device by its IotID. The error wraps ErrUnknownDevice.
@@ -228,11 +248,6 @@ func (h *Hub) DeleteDevice(ctx context.Context, id iot.DeviceID) error {
 		return err
 	}
 	defer h.release(d)
-	p := d.product
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	counted := p.rec
-	counted.Devices--
 	var s *session
 	err = h.do(ctx, d, func(b *batch) error {
 		s = d.sess
@@ -241,17 +256,16 @@ func (h *Hub) DeleteDevice(ctx context.Context, id iot.DeviceID) error {
 		}
 		b.st.Delete([]byte(prefixIotID + d.rec.IotID))
 		d.queue.clear(b, d)
-		b.st.Put(productKey(p.rec.Key), encodeJSON(counted))
 		d.gone = true
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	p.rec = counted
-	h.products.mu.Lock()
-	h.products.devices--
-	h.products.mu.Unlock()
+	_ = h.count(d.product, -1) // giving back cannot fail
+	if err := h.commitCounted(ctx, d.product, &store.Batch{}); err != nil {
+		return err
+	}
 	if s != nil {
 		h.dismiss(ctx, s, "thing.delete", hal.CauseDeleted)
 	}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/hub"
+)
+
+// Line is the outcome of one entry of a file.
+type Line struct {
+	Kind string // product, device or application
+	Name string
+	// Note says what of the entry had no effect; empty otherwise.
+	Note string
+	Err  error // nil when the entry is there now
+}
+
+// String renders the line for people.
+func (l Line) String() string {
+	switch {
+	case l.Err != nil:
+		return fmt.Sprintf("%s %s: failed: %v", l.Kind, l.Name, l.Err)
+	case l.Note != "":
+		return fmt.Sprintf("%s %s: ok (%s)", l.Kind, l.Name, l.Note)
+	}
+	return fmt.Sprintf("%s %s: ok", l.Kind, l.Name)
+}
+
+var errNotServed = errors.New("applications have no access of their own yet: use an API key")
+
+// Apply imports a file and reports every entry, in order. It goes on after a
+// failed entry; the error joins all failures, or is ctx's when that ended.
+func (f *File) Apply(ctx context.Context, h *hub.Hub, report func(Line)) error {
+	var failed error
+	tell := func(l Line) {
+		if l.Err != nil {
+			failed = errors.Join(failed, fmt.Errorf("provision: %s %s: %w", l.Kind, l.Name, l.Err))
+		}
+		report(l)
+	}
+	for _, p := range f.Products {
+		l := Line{Kind: "product", Name: p.ProductKey, Err: p.apply(ctx, h)}
+		if len(p.TSL) > 0 && string(p.TSL) != "{}" && string(p.TSL) != "null" {
+			l.Note = "the thing model is not used yet"
+		}
+		tell(l)
+	}
+	for _, d := range f.Devices {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		id := iot.DeviceID{Product: d.ProductKey, Name: d.DeviceName}
+		_, err := h.RegisterDevice(ctx, hub.Device{ID: id, Secret: d.DeviceSecret, Tags: d.Tags})
+		tell(Line{Kind: "device", Name: id.String(), Err: err})
+	}
+	for _, a := range f.Applications {
+		tell(Line{Kind: "application", Name: a.AccessKey, Err: errNotServed})
+	}
+	return failed
+}
+
+func (p *Product) apply(ctx context.Context, h *hub.Hub) error {
+	want, err := p.ForHub()
+	if err != nil {
+		return err
+	}
+	_, err = h.CreateProduct(ctx, want)
+	return err
+}
