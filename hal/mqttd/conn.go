@@ -32,7 +32,7 @@ type conn struct {
 	// with it held.
 	mu      sync.Mutex
 	out     *outBuffer // gathered, nil when empty
-	wr      *outBuffer // being written; belongs to whoever writes
+	writing int        // bytes that are being written; one writer at a time
 	room    chan struct{}
 	over    chan struct{} // closed with the connection; made when asked for
 	abort   func()        // ends Access.Connect
@@ -64,7 +64,7 @@ func (c *conn) Close(cause hal.Cause) {
 	if c.abort != nil {
 		c.abort()
 	}
-	stuck := c.wr != nil || !c.open
+	stuck := c.writing > 0 || !c.open
 	c.mu.Unlock()
 
 	past := time.Unix(1, 0)
@@ -128,7 +128,7 @@ func (c *conn) finish(cause hal.Cause) {
 // hangUp writes what is left, if that takes no time, and closes the transport.
 func (c *conn) hangUp() {
 	c.mu.Lock()
-	out, ready := c.out, c.open && c.wr == nil
+	out, ready := c.out, c.open && c.writing == 0
 	c.out = nil
 	c.mu.Unlock()
 	err := error(nil)

@@ -59,7 +59,7 @@ func (c *conn) gather() *outBuffer {
 // schedule arranges the flush of a buffer that has just been begun.
 func (c *conn) schedule() {
 	switch {
-	case c.wr != nil: // whoever writes looks again
+	case c.writing > 0: // whoever writes looks again
 	case c.parsing:
 		// The read loop flushes at the end of its batch, unless the platform
 		// keeps it waiting.
@@ -75,71 +75,74 @@ func (c *conn) schedule() {
 
 // pending returns how many bytes wait for the client. The caller holds c.mu.
 func (c *conn) pending() int {
-	n := 0
-	if c.out != nil {
-		n = len(c.out.b)
+	if c.out == nil {
+		return c.writing
 	}
-	if c.wr != nil {
-		n += len(c.wr.b)
-	}
-	return n
+	return len(c.out.b) + c.writing
 }
 
-// flush writes what is gathered and never blocks. The caller holds c.mu, which
-// is given up during system calls.
-func (c *conn) flush() {
-	for c.out != nil && c.wr == nil && !c.closed {
-		c.wr, c.out = c.out, nil
-		if c.raw == nil {
-			c.startWriter(0)
-			return
-		}
-		c.mu.Unlock()
-		n, err := c.raw.write(c.wr.b)
-		c.mu.Lock()
-		if err == nil && n < len(c.wr.b) {
-			c.startWriter(n)
-			return
-		}
-		c.wrote(err)
-	}
-	c.wake()
+// take starts writing what is gathered: from here to wrote, nobody else
+// writes. The caller holds c.mu.
+func (c *conn) take() *outBuffer {
+	out := c.out
+	c.out, c.writing = nil, max(len(out.b), 1)
+	return out
 }
 
-// wrote ends the writing of c.wr. The caller holds c.mu, which is given up
+// wrote ends the writing of out. The caller holds c.mu, which is given up
 // while dones are called.
-func (c *conn) wrote(err error) {
-	wr := c.wr
+func (c *conn) wrote(out *outBuffer, err error) {
 	c.mu.Unlock()
 	if err != nil {
 		c.Close(causeOfWrite(err))
 		err = hal.ErrGone
 	}
-	c.s.outs.put(wr, err)
+	c.s.outs.put(out, err)
 	c.mu.Lock()
-	c.wr = nil
+	c.writing = 0
 }
 
-// startWriter writes c.wr from n on in a goroutine that may block.
-func (c *conn) startWriter(n int) {
+// flush writes what is gathered and never blocks. The caller holds c.mu, which
+// is given up during system calls.
+func (c *conn) flush() {
+	for c.out != nil && c.writing == 0 && !c.closed {
+		out := c.take()
+		if c.raw == nil {
+			c.startWriter(out, 0)
+			return
+		}
+		c.mu.Unlock()
+		n, err := c.raw.write(out.b)
+		c.mu.Lock()
+		if err == nil && n < len(out.b) {
+			c.startWriter(out, n)
+			return
+		}
+		c.wrote(out, err)
+	}
+	c.wake()
+}
+
+// startWriter writes out from n on in a goroutine that may block.
+func (c *conn) startWriter(out *outBuffer, n int) {
 	c.s.running.Add(1)
-	go c.writeSlowly(n)
+	go c.writeSlowly(out, n)
 }
 
-func (c *conn) writeSlowly(n int) {
+// writeSlowly goes on until nothing is gathered.
+func (c *conn) writeSlowly(out *outBuffer, n int) {
 	defer c.s.running.Done()
 	defer c.recovered("writer")
 	for {
-		err := c.writeChunks(c.wr.b[n:])
+		err := c.writeChunks(out.b[n:])
 		c.mu.Lock()
-		c.wrote(err)
+		c.wrote(out, err)
+		c.wake()
 		if c.out == nil || c.closed {
-			c.wake()
 			c.mu.Unlock()
 			return
 		}
-		c.wr, c.out, n = c.out, nil, 0
-		c.wake()
+		out, n = c.take(), 0
 		c.mu.Unlock()
 	}
 }

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package haltest is the contract of the seams in package hal, as tests. A
+// front door that lets MQTT devices in passes TestFrontDoor, and TestTimeouts
+// if it can run over Pipe:
+//
+//	func TestContract(t *testing.T) {
+//		haltest.TestFrontDoor(t, func(t *testing.T, a hal.Access) haltest.Door {
+//			return openMyDoor(t, a)
+//		})
+//	}
+//
+// The fakes stand for a platform in other tests too: FakeAccess accepts every
+// client, and its sessions record what they are told and leave the dones to
+// the test.
+package haltest

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package haltest
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/internal/mqttwire"
+)
+
+// TestTimeouts is what a door does when time passes. It runs in a bubble of
+// testing/synctest, so the connections that open's door dials must be made of
+// Pipe or the like.
+func TestTimeouts(t *testing.T, open func(t *testing.T, a hal.Access) Door) {
+	for _, c := range []contract{
+		{"SilentSocket", testSilentSocket},
+		{"SlowConnect", testSlowConnect},
+		{"SlowPlatform", testSlowPlatform},
+		{"KeepAlive", testKeepAlive},
+		{"KeepAliveOff", testKeepAliveOff},
+		{"HalfOpen", testHalfOpen},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { c.test(newFixture(t, open)) })
+		})
+	}
+}
+
+// longest is how long a door may leave a client undecided.
+const longest = time.Minute
+
+// testSilentSocket: somebody connects and never says a word.
+func testSilentSocket(f *fixture) {
+	c := f.dial()
+	start := time.Now()
+	_ = c.nc.SetReadDeadline(start.Add(2 * longest))
+	_, err := c.nc.Read(make([]byte, 1))
+	if took := time.Since(start); err == nil || took > longest {
+		f.Errorf("silent connection ended after %v with %v", took, err)
+	}
+}
+
+// testSlowConnect: somebody sends a byte now and then.
+func testSlowConnect(f *fixture) {
+	c := f.dial()
+	start := time.Now()
+	for _, b := range mqttwire.AppendConnect(nil, login()) {
+		if _, err := c.nc.Write([]byte{b}); err != nil {
+			break
+		}
+		time.Sleep(3 * time.Second)
+	}
+	c.expectEnd()
+	if took := time.Since(start); took > longest+patience {
+		f.Errorf("slow connection ended after %v", took)
+	}
+	if n := f.access.Asked(); n > 0 {
+		f.Errorf("the platform was asked %d times", n)
+	}
+}
+
+// testSlowPlatform: a platform that does not decide in time is unavailable.
+func testSlowPlatform(f *fixture) {
+	f.access.Decide = func(ctx context.Context, _ *FakeSession) (hal.Accepted, error) {
+		<-ctx.Done()
+		return hal.Accepted{}, ctx.Err()
+	}
+	c := f.dial()
+	c.write(mqttwire.AppendConnect(nil, login()))
+	c.expect(mqttwire.AppendConnack(nil, mqttwire.Connack{Code: mqttwire.Unavailable}))
+	c.expectEnd()
+}
+
+func (f *fixture) allowSilence(d time.Duration) {
+	f.access.Decide = func(_ context.Context, s *FakeSession) (hal.Accepted, error) {
+		return hal.Accepted{Session: s, KeepAlive: d}, nil
+	}
+}
+
+func testKeepAlive(f *fixture) {
+	for _, allowed := range []time.Duration{time.Second, 1500 * time.Millisecond, 45 * time.Second, 30 * time.Minute} {
+		f.allowSilence(allowed)
+		c, s := f.connect()
+		for range 4 {
+			time.Sleep(allowed - allowed/10)
+			c.ping()
+		}
+		start := time.Now()
+		_ = c.nc.SetReadDeadline(start.Add(2 * time.Hour))
+		_, err := c.nc.Read(make([]byte, 1))
+		if took := time.Since(start); err == nil || took < allowed || took > allowed+3*time.Second {
+			f.Errorf("connection allowed to be silent for %v ended after %v with %v", allowed, took, err)
+		}
+		f.expectClosed(s, hal.CauseKeepAlive)
+	}
+}
+
+func testKeepAliveOff(f *fixture) {
+	f.allowSilence(0)
+	c, s := f.connect()
+	time.Sleep(30 * 24 * time.Hour)
+	f.expectAlive(c, s)
+}
+
+// testHalfOpen: the client is gone and no packet says so. What is sent to it
+// does not count as life, and does not keep the session from ending.
+func testHalfOpen(f *fixture) {
+	f.allowSilence(90 * time.Second)
+	_, s := f.connect()
+	start := time.Now()
+	for s.Closes() == 0 && time.Since(start) < time.Hour {
+		for id := range uint16(50) {
+			s.Request.Link.Send(f.Context(), delivery(id, "/down", "some bytes to fill the buffers"), nil)
+		}
+		time.Sleep(time.Second)
+	}
+	if took := time.Since(start); took > 95*time.Second {
+		f.Errorf("half-open connection ended after %v", took)
+	}
+	if cause := s.Closed(f); cause != hal.CauseKeepAlive && cause != hal.CauseSlow {
+		f.Errorf("session closed with cause %q", cause)
+	}
+}
