@@ -3,6 +3,7 @@
 package alink
 
 import (
+	"bytes"
 	"math"
 	"unsafe"
 )
@@ -49,21 +50,20 @@ func (m *Message) Err() error {
 // what is wrong at which byte; m is then half filled.
 func Parse(payload []byte, m *Message) error {
 	*m = Message{Ack: true}
-	p := parser{b: payload, m: m}
-	if i, f := p.top(); f != sound {
+	p := parser{m: m}
+	if i, f := p.top(payload); f != sound {
 		return malformed(f, i)
 	}
 	return nil
 }
 
-// parser walks the top level of a message.
+// parser looks at the top level of a message.
 type parser struct {
-	b       []byte
 	m       *Message
-	seen    uint16 // known members, by bit
-	n       int    // members
-	others  int    // unknown members
-	unknown [MaxMembers][2]int32
+	seen    uint16               // known members, by bit
+	n       int                  // members
+	others  int                  // unknown members
+	unknown [MaxMembers][2]int32 // their keys, as indexes into the payload
 }
 
 // The known members.
@@ -81,60 +81,39 @@ const (
 
 var memberNames = [...]string{"id", "version", "method", "params", "sys", "code", "message", "data"}
 
-func (p *parser) top() (int, fault) {
-	b := p.b
-	i := space(b, 0)
-	if i >= len(b) {
-		return i, unexpectedEnd
-	}
-	if b[i] != '{' {
-		return i, notObject
-	}
-	i = space(b, i+1)
-	if i < len(b) && b[i] == '}' {
-		return p.end(i + 1)
-	}
-	for {
-		start := i
-		end, at, f := scanKey(b, i)
-		if f != sound {
-			return at, f
-		}
-		which, f := p.member(start+1, end-1)
+func (p *parser) top(b []byte) (int, fault) {
+	w := walker{b: b, i: space(b, 0)}
+	for w.next() {
+		start := w.start
+		which, f := p.member(b, start+1, start+1+len(w.key))
 		if f != sound {
 			return start, f
 		}
-		if i, f = scanValue(b, at, MaxDepth-1); f != sound {
-			return i, f
+		at := w.i
+		value := w.value(MaxDepth - 1)
+		if w.fault != sound {
+			break
 		}
-		if f = p.set(which, b[at:i]); f != sound {
+		if f := p.set(which, value); f != sound {
 			return at, f
 		}
-		if i, f = next(b, i, '}'); f != sound {
-			return i, f
-		}
-		if b[i-1] == '}' {
-			return p.end(i)
-		}
-		i = space(b, i)
 	}
-}
-
-// end checks that nothing follows the message.
-func (p *parser) end(i int) (int, fault) {
-	if i = space(p.b, i); i < len(p.b) {
+	if w.fault != sound {
+		return w.i, w.fault
+	}
+	if i := space(b, w.i); i < len(b) {
 		return i, trailingBytes
 	}
-	return i, sound
+	return 0, sound
 }
 
 // member tells which member the key b[start:end] is, and that it is the first of
 // its name.
-func (p *parser) member(start, end int) (int, fault) {
+func (p *parser) member(b []byte, start, end int) (int, fault) {
 	if p.n++; p.n > MaxMembers {
 		return 0, tooManyMembers
 	}
-	key := p.b[start:end]
+	key := b[start:end]
 	which := known(key)
 	if which != memberOther {
 		if p.seen&(1<<which) != 0 {
@@ -144,7 +123,7 @@ func (p *parser) member(start, end int) (int, fault) {
 		return which, sound
 	}
 	for _, k := range p.unknown[:p.others] {
-		if sameKey(key, p.b[k[0]:k[1]]) {
+		if sameKey(key, b[k[0]:k[1]]) {
 			return 0, duplicateKey
 		}
 	}
@@ -172,9 +151,11 @@ func known(key []byte) int {
 	case "data":
 		return memberData
 	}
-	for i, name := range memberNames {
-		if sameKey(key, unsafe.Slice(unsafe.StringData(name), len(name))) {
-			return i
+	if bytes.IndexByte(key, '\\') >= 0 {
+		for i, name := range memberNames {
+			if sameKey(key, []byte(name)) {
+				return i
+			}
 		}
 	}
 	return memberOther
@@ -256,11 +237,15 @@ func integer(s []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// wantsAck looks for "ack" in the member sys: 0 in any form means no.
+// wantsAck looks for "ack" in the member sys, an object or anything else: 0 in any
+// form means no.
 func wantsAck(sys []byte) bool {
 	ack := true
-	members(sys, func(key, value []byte) bool {
-		if sameKey(key, []byte("ack")) {
+	w := walker{b: sys}
+	for w.next() {
+		isAck := sameKey(w.key, []byte("ack"))
+		value := w.value(MaxDepth - 1)
+		if w.fault == sound && isAck {
 			switch string(value) {
 			case "0", `"0"`, "false":
 				ack = false
@@ -268,37 +253,6 @@ func wantsAck(sys []byte) bool {
 				ack = true
 			}
 		}
-		return true
-	})
+	}
 	return ack
-}
-
-// members calls f for each member of a sound JSON object, key without quotes. It
-// does nothing for other values.
-func members(raw []byte, f func(key, value []byte) bool) (int, fault) {
-	i := space(raw, 0)
-	if i >= len(raw) || raw[i] != '{' {
-		return i, notObject
-	}
-	i = space(raw, i+1)
-	if i < len(raw) && raw[i] == '}' {
-		return i + 1, sound
-	}
-	for {
-		start := i
-		end, at, ft := scanKey(raw, i)
-		if ft != sound {
-			return at, ft
-		}
-		if i, ft = scanValue(raw, at, MaxDepth-1); ft != sound {
-			return i, ft
-		}
-		if !f(raw[start+1:end-1], raw[at:i]) {
-			return i, sound
-		}
-		if i, ft = next(raw, i, '}'); ft != sound || raw[i-1] == '}' {
-			return i, ft
-		}
-		i = space(raw, i)
-	}
 }
