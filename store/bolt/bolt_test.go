@@ -39,3 +39,22 @@ func TestEngineSmallSegments(t *testing.T) {
 	o := bolt.WithSegments(bolt.Options{Pace: -1}, 16, 1<<20)
 	storetest.TestEngine(t, func(t *testing.T) store.Engine { return open(t, o) })
 }
+
+func TestDurable(t *testing.T) {
+	storetest.TestDurable(t, openAt(bolt.Options{}))
+}
+
+func TestDurableSmallSegments(t *testing.T) {
+	storetest.TestDurable(t, openAt(bolt.WithSegments(bolt.Options{Pace: -1}, 64, 1<<20)))
+}
+
+func openAt(o bolt.Options) func(t *testing.T, dir string) store.Engine {
+	return func(t *testing.T, dir string) store.Engine {
+		e, err := bolt.Open(filepath.Join(dir, "store.db"), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { e.Close() })
+		return e
+	}
+}

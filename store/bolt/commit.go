@@ -16,18 +16,21 @@ func (e *Engine) commitGroups(delivery chan<- []item, spare <-chan []item) {
 	defer close(delivery)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	var began time.Time
-	for e.queue.await(timer, began.Add(e.options.Pace)) {
+	var earliest time.Time
+	for e.queue.await(timer, earliest) {
 		var free []item
 		select {
 		case free = <-spare:
 		default:
 		}
 		group := e.queue.take(free)
-		began = time.Now()
+		began := time.Now()
 		e.commitGroup(group)
-		e.stats.add(e.writer, time.Since(began))
-		e.queue.committed()
+		took := time.Since(began)
+		e.stats.add(e.writer, took)
+		// After a long commit, too, the callers need a moment to come back.
+		earliest = began.Add(max(e.options.Pace, took+e.options.Pace/4))
+		e.queue.committed(len(group))
 		delivery <- group
 	}
 }
@@ -70,7 +73,6 @@ func (e *Engine) deliver(delivery <-chan []item, spare chan<- []item) {
 			group[i].done(group[i].err)
 		}
 		clear(group)
-		e.queue.delivered()
 		select {
 		case spare <- group:
 		default:
@@ -110,12 +112,7 @@ func (w *writer) apply(tx *bbolt.Tx, items []item) error {
 			continue
 		}
 		w.counts.Batches++
-		ok, err := w.holds(it.batch)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			it.err = store.ErrConflict
+		if it.err = w.holds(it.batch); it.err != nil {
 			continue
 		}
 		if err := w.batch(tx, it.batch); err != nil {
@@ -127,18 +124,18 @@ func (w *writer) apply(tx *bbolt.Tx, items []item) error {
 	return w.overlay.flush(kv, w.revision)
 }
 
-// holds reports whether the checks of b hold after the batches before it.
-func (w *writer) holds(b *store.Batch) (bool, error) {
+// holds returns nil when the checks of b hold after the batches before it.
+func (w *writer) holds(b *store.Batch) error {
 	for i := range b.Checks {
 		revision, err := w.overlay.revision(b.Checks[i].Key)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if revision != b.Checks[i].Revision {
-			return false, nil
+			return store.ErrConflict
 		}
 	}
-	return true, nil
+	return nil
 }
 
 func (w *writer) batch(tx *bbolt.Tx, b *store.Batch) error {

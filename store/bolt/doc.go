@@ -2,11 +2,13 @@
 //
 // # Commits
 //
-// Batches are committed in groups, one bbolt transaction each. After idle a
-// group starts at once; under load it starts no sooner than Options.Pace after
-// the one before began, unless 256 operations wait. Idle means that nothing
-// waited when the last group had been delivered. While a group is written, the
-// callbacks of the one before are called from another goroutine.
+// Batches are committed in groups, one bbolt transaction each. A group starts no
+// sooner than Options.Pace after the one before began, so after idle at once.
+// Two things let it start sooner: 256 operations wait; or as many batches wait as
+// were committed with the last group and waited at its end, which is when all
+// writers that wait for their own commits are back. So these, one or many, are
+// not held up by the pace. While a group is written, the callbacks of the one
+// before are called from another goroutine.
 //
 // Before a callback gets nil, bbolt has synced the pages of the group, written
 // its meta page and synced that. A crash at any moment leaves the last finished

@@ -30,13 +30,12 @@ type queue struct {
 	cost   int           // ops, and one more for each 4 KiB
 	limit  int           // of cost
 	room   chan struct{} // closed when cost falls; nil while nobody waits
-	busy   bool          // a group is being committed
-	idle   bool          // nothing waited when the last group was delivered
+	quorum int           // so many items do not wait for the pace
 	closed bool
 }
 
 func newQueue(limit int) *queue {
-	return &queue{wake: make(chan struct{}, 1), limit: limit, idle: true}
+	return &queue{wake: make(chan struct{}, 1), limit: limit, quorum: 1}
 }
 
 // add appends it. It blocks while the queue is full, until ctx ends or the queue
@@ -60,14 +59,19 @@ func (q *queue) add(ctx context.Context, it item, ops, cost int) error {
 	if q.closed {
 		return store.ErrClosed
 	}
-	before := q.ops
+	before := q.prompt()
 	q.items = append(q.items, it)
 	q.ops += ops
 	q.cost += cost
-	if before == 0 || before < readyOps && q.ops >= readyOps {
+	if len(q.items) == 1 || q.prompt() != before {
 		q.signal()
 	}
 	return nil
+}
+
+// prompt reports whether what waits need not wait for the pace.
+func (q *queue) prompt() bool {
+	return q.ops >= readyOps || q.closed || len(q.items) >= q.quorum
 }
 
 func (q *queue) signal() {
@@ -78,15 +82,13 @@ func (q *queue) signal() {
 }
 
 // await returns when a group may start: there is something to commit, and it is
-// earliest, or enough waits, or the engine was idle or is closing. It returns
-// false when the queue is closed and empty.
+// earliest, or it is prompt. It returns false when the queue is closed and empty.
 func (q *queue) await(timer *time.Timer, earliest time.Time) bool {
 	for {
 		q.mu.Lock()
-		ops, now := q.ops, q.idle || q.closed || q.ops >= readyOps
-		closed := q.closed
+		empty, prompt, closed := len(q.items) == 0, q.prompt(), q.closed
 		q.mu.Unlock()
-		if ops == 0 {
+		if empty {
 			if closed {
 				return false
 			}
@@ -94,7 +96,7 @@ func (q *queue) await(timer *time.Timer, earliest time.Time) bool {
 			continue
 		}
 		d := time.Until(earliest)
-		if now || d <= 0 {
+		if prompt || d <= 0 {
 			return true
 		}
 		timer.Reset(d)
@@ -112,7 +114,6 @@ func (q *queue) take(spare []item) []item {
 	defer q.mu.Unlock()
 	items := q.items
 	q.items, q.ops, q.cost = spare[:0], 0, 0
-	q.busy, q.idle = true, false
 	q.release()
 	return items
 }
@@ -124,18 +125,13 @@ func (q *queue) release() {
 	}
 }
 
-// committed notes that the group is written.
-func (q *queue) committed() {
+// committed notes that a group of n items is written. Writers that wait for their
+// own commits come back now, and those who came meanwhile wait already: once so
+// many are there, waiting longer gains nothing.
+func (q *queue) committed(n int) {
 	q.mu.Lock()
-	q.busy = false
-	q.mu.Unlock()
-}
-
-// delivered notes that the callbacks of a group have returned.
-func (q *queue) delivered() {
-	q.mu.Lock()
-	q.idle = !q.busy && len(q.items) == 0
-	q.mu.Unlock()
+	defer q.mu.Unlock()
+	q.quorum = n + len(q.items)
 }
 
 // close refuses new items. What is in the queue stays to be committed.
