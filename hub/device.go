@@ -75,7 +75,6 @@ type device struct {
 
 	connects atomic.Int64 // rate state of logins
 	downRate atomic.Int64 // rate state of downlinks
-	tracing  atomic.Int32 // live traces of this device
 }
 
 func deviceKey(prefix string, id iot.DeviceID) []byte {

@@ -163,7 +163,6 @@ type loginOptions struct {
 	auth.MQTTOptions
 	keepAlive time.Duration
 	clean     bool
-	version   byte
 	will      bool
 	password  string // instead of the right one
 	clientID  string // instead of the built one

@@ -33,10 +33,9 @@ type session struct {
 	addr    string
 	subs    atomic.Pointer[subscriptions]
 
-	cause   atomic.Pointer[hal.Cause] // why it ended; nil while it lives
-	ended   chan struct{}             // closed when it ends
-	opened  bool                      // the worker made it the device's session
-	pumping bool                      // the worker sends; guarded by the worker
+	cause  atomic.Pointer[hal.Cause] // why it ended; nil while it lives
+	ended  chan struct{}             // closed when it ends
+	opened bool                      // the worker made it the device's session
 
 	items   atomic.Int32 // in the worker's queue or its commit
 	bytes   atomic.Int64
@@ -48,7 +47,7 @@ type session struct {
 	limited      bool  // any uplink limit is set
 	overrun      int64 // second of the last overrun logged
 
-	willLogged, qos2Logged atomic.Bool
+	qos2Logged atomic.Bool
 }
 
 var errSessionEnded = errors.New("hub: session has ended")
