@@ -51,29 +51,37 @@ func Catalogue() []Entry {
 }
 
 // Lookup returns the entry of a path, fixed or of a form such as
-// "thing/event/{id}/post"; of the latter Method and Path have the id filled in. It
-// allocates nothing for fixed paths.
+// "thing/event/{id}/post"; of the latter Method, Path and Reply have the id filled
+// in.
 func Lookup(path string) (Entry, bool) {
-	i, ok := slices.BinarySearchFunc(catalogue[:], path, func(r row, p string) int { return strings.Compare(r.path, p) })
-	if ok && !strings.Contains(path, "{") {
-		return catalogue[i].entry(), true
+	if r := find(path); r != nil {
+		return r.entry(), true
 	}
-	return lookupForm(path)
+	r := find(formOf(path))
+	if r == nil {
+		return Entry{}, false
+	}
+	e := r.entry()
+	e.Method, e.Path, e.Reply = dotted(path), path, topic.Reply(path)
+	return e, true
 }
 
 // MethodOf returns the method a path stands for, whether it is the path of the
 // request or of its answer. It allocates nothing for fixed paths. ok is false for
 // paths without a method.
 func MethodOf(path string) (method string, ok bool) {
-	e, ok := Lookup(strings.TrimSuffix(path, topic.ReplySuffix))
-	if !ok {
-		e, ok = Lookup(path)
+	path = strings.TrimSuffix(path, topic.ReplySuffix)
+	if r := find(path); r != nil {
+		return string(r.method), r.method != ""
 	}
-	return string(e.Method), ok && e.Method != ""
+	if formOf(path) == "" {
+		return "", false
+	}
+	return string(dotted(path)), true
 }
 
-// Path returns the path of the method's requests in topics; of an unknown method
-// its text with slashes for dots.
+// Path returns the path of the method's requests in topics; of a method that is
+// not in the catalogue, its text with slashes for dots.
 func (m Method) Path() string {
 	for i := range catalogue {
 		if catalogue[i].method == m && m != "" {
@@ -83,27 +91,29 @@ func (m Method) Path() string {
 	return strings.ReplaceAll(string(m), ".", "/")
 }
 
-// lookupForm knows the paths that hold an identifier.
-func lookupForm(path string) (Entry, bool) {
-	form := ""
-	if id, ok := strings.CutPrefix(path, "thing/service/"); ok {
-		if id != "" && !strings.Contains(id, "/") {
-			form = "thing/service/{id}"
-		}
-	} else if rest, ok := strings.CutPrefix(path, "thing/event/"); ok {
-		if id, ok := strings.CutSuffix(rest, "/post"); ok && id != "" && !strings.Contains(id, "/") {
-			form = "thing/event/{id}/post"
-		}
+func dotted(path string) Method { return Method(strings.ReplaceAll(path, "/", ".")) }
+
+// find returns the row of a path as it stands in the catalogue.
+func find(path string) *row {
+	i, ok := slices.BinarySearchFunc(catalogue[:], path, func(r row, path string) int { return strings.Compare(r.path, path) })
+	if !ok {
+		return nil
 	}
-	if form == "" {
-		return Entry{}, false
-	}
-	e, ok := Entry{}, false
-	for i := range catalogue {
-		if catalogue[i].path == form {
-			e, ok = catalogue[i].entry(), true
-		}
-	}
-	e.Method, e.Path, e.Reply = Method(strings.ReplaceAll(path, "/", ".")), path, topic.Reply(path)
-	return e, ok
+	return &catalogue[i]
 }
+
+// formOf returns the path in the catalogue that stands for all paths like this
+// one, or nothing.
+func formOf(path string) string {
+	if id, ok := strings.CutPrefix(path, "thing/service/"); ok && isLevel(id) {
+		return "thing/service/{id}"
+	}
+	if rest, ok := strings.CutPrefix(path, "thing/event/"); ok {
+		if id, ok := strings.CutSuffix(rest, "/post"); ok && isLevel(id) {
+			return "thing/event/{id}/post"
+		}
+	}
+	return ""
+}
+
+func isLevel(s string) bool { return s != "" && strings.IndexByte(s, '/') < 0 }

@@ -10,7 +10,7 @@ import (
 
 // MaxMembers is how many members the top level of a message may have. Real ones
 // have at most eight.
-const MaxMembers = 64
+const MaxMembers = 32
 
 // Message is a parsed request or reply. All its strings and slices are parts of
 // the payload.
