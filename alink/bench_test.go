@@ -120,7 +120,10 @@ func BenchmarkCalls(b *testing.B) {
 }
 
 func TestAllocs(t *testing.T) {
-	var m alink.Message
+	var m, parsed alink.Message
+	if err := alink.Parse(post, &parsed); err != nil {
+		t.Fatal(err)
+	}
 	var buf [512]byte
 	mux := newMux(t, "thing/event/property/post", "thing/event/+/post", "app/#")
 	mux.Use(func(next alink.Handler) alink.Handler { return next })
@@ -134,16 +137,16 @@ func TestAllocs(t *testing.T) {
 		},
 		"EachProperty": func() {
 			n := 0
-			if err := alink.EachProperty(m.Params, func(string, []byte, int64) bool { n++; return true }); err != nil {
+			if err := alink.EachProperty(parsed.Params, func(string, []byte, int64) bool { n++; return true }); err != nil {
 				t.Error(err)
 			}
 		},
 		"EventParams": func() { alink.EventParams(event) },
 		"AppendReply": func() {
-			r := alink.OK(nil).For(&m)
+			r := alink.OK(nil).For(&parsed)
 			_ = alink.AppendReply(buf[:0], &r)
 		},
-		"AppendCall": func() { _ = alink.AppendCall(buf[:0], &alink.Call{ID: "1", Method: "m", Params: m.Params}) },
+		"AppendCall": func() { _ = alink.AppendCall(buf[:0], &alink.Call{ID: "1", Method: "m", Params: parsed.Params}) },
 		"MethodOf": func() {
 			alink.MethodOf("thing/event/property/post")
 			alink.MethodOf("thing/service/property/set_reply")
