@@ -159,11 +159,18 @@ func TestMethodPath(t *testing.T) {
 }
 
 func TestCode(t *testing.T) {
+	named := 0
 	for code := range alink.Code(110000) {
 		text := code.String()
 		if text == "" || strings.ContainsAny(text, `"\`) {
 			t.Errorf("%d is called %q", int(code), text)
 		}
+		if !strings.HasPrefix(text, "code ") {
+			named++
+		}
+	}
+	if named != 55 {
+		t.Errorf("%d codes have a name, want 55: is the table sorted?", named)
 	}
 	for code, want := range map[alink.Code]string{200: "success", 460: "bad parameters", 427: "logged in elsewhere", 6401: "not a sub-device of this gateway", 100001: "code 100001", -1: "code -1"} {
 		if got := code.String(); got != want {

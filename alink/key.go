@@ -32,10 +32,10 @@ func nextRune(s []byte) (rune, int) {
 		return utf8.DecodeRune(s)
 	}
 	n := escapeLen(s)
-	switch {
-	case n == 0:
+	switch n {
+	case 0:
 		return utf8.RuneError, 1
-	case n == 2:
+	case 2:
 		return simpleEscape(s[1]), 2
 	}
 	r := unicodeEscape(s)

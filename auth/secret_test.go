@@ -21,7 +21,7 @@ const plain = "zq7TopSecretText0"
 
 // shown reports in which form the secret text stands in out.
 func shown(out string) string {
-	decimal := strings.Trim(fmt.Sprint([]byte(plain)), "[]")
+	decimal := strings.Trim(fmt.Sprintf("%d", []byte(plain)), "[]")
 	forms := map[string]string{
 		"text":     plain,
 		"hex":      hex.EncodeToString([]byte(plain)),
