@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build unix
+
 package mqttd_test
 
 import (
@@ -34,7 +36,6 @@ type childStats struct {
 	RSS     int64         // bytes
 	CPU     time.Duration // user and system
 	Mallocs uint64
-	Conns   int
 }
 
 // serveChild is the main function of the child. mode is "tcp" or "tls".

@@ -21,11 +21,12 @@ type conn struct {
 	s    *Server
 	nc   net.Conn
 	raw  *rawConn // nil unless nc can be read and written without blocking
-	fl   *flusher
 	sess hal.Session
 	id   string // client id, for logs
 	in   inbound
 	timing
+	slot  int8    // of the wheel, guarded by wheel.mu
+	shard uint8   // its flusher
 	small [8]byte // read into while idle when raw is nil
 
 	// mu guards what follows. No method of Access, Session or a done is called
@@ -37,7 +38,8 @@ type conn struct {
 	over    chan struct{} // closed with the connection; made when asked for
 	abort   func()        // ends Access.Connect
 	unacked map[uint16]func(error)
-	window  ring
+	flights *ring  // QoS 1 messages in flight; made for the first one
+	window  uint32 // how many there may be
 	cause   hal.Cause
 
 	open     bool // the CONNACK is on its way

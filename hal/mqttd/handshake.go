@@ -143,9 +143,9 @@ func (c *conn) accept(connect *mqttwire.Connect, a hal.Accepted) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.abort = nil
-	c.window.max = uint32(c.s.cfg.Window)
+	c.window = uint32(c.s.cfg.Window)
 	if a.MaxUnacked > 0 {
-		c.window.max = uint32(min(a.MaxUnacked, maxWindow))
+		c.window = uint32(min(a.MaxUnacked, maxWindow))
 	}
 	if c.closed {
 		return

@@ -20,13 +20,15 @@ type inbound struct {
 	off, end int         // the unparsed bytes of buf
 	need     int         // size of the packet that is incomplete, 0 when unknown
 	kept     []byte      // the unparsed bytes while idle
-	busy     bool        // the last read filled its buffer: take a large one
 
 	// The buffer given up last. When messages still hold it, reading goes on
 	// behind them instead of pinning another one.
 	prev      weak.Pointer[readBuffer]
-	prevEnd   int
+	prevEnd   int32
 	prevLease uint32
+
+	burst int32 // bytes read since the last idle moment, up to smallBuffer
+	busy  bool  // bursts are long: take a large buffer
 }
 
 // next cuts the next packet out. Without one, First is zero and need is set.
@@ -70,8 +72,9 @@ func (in *inbound) room(pool *bufferPool) []byte {
 
 // take leaves the idle state.
 func (in *inbound) take(pool *bufferPool) {
-	if r := in.prev.Value(); r != nil && len(r.b)-in.prevEnd >= len(r.b)/8+len(in.kept) && r.rejoin(in.prevLease) {
-		in.buf, in.off = r, in.prevEnd
+	r, end := in.prev.Value(), int(in.prevEnd)
+	if r != nil && len(r.b)-end >= len(r.b)/8+len(in.kept) && r.rejoin(in.prevLease) {
+		in.buf, in.off = r, end
 	} else {
 		in.buf, in.off = pool.get(in.size()), 0
 	}
@@ -100,9 +103,10 @@ func (in *inbound) move(pool *bufferPool) {
 // got takes note of n bytes read into what room returned.
 func (in *inbound) got(n int) {
 	in.end += n
-	if in.end == len(in.buf.b) {
-		in.busy = true
+	if in.burst < smallBuffer {
+		in.burst += int32(n)
 	}
+	in.busy = in.busy || in.burst >= smallBuffer
 }
 
 // park goes idle: the buffer is given up, unless much of a packet is in it.
@@ -114,9 +118,10 @@ func (in *inbound) park() {
 		in.kept = bytes.Clone(in.buf.b[in.off:in.end])
 	}
 	if in.buf.shared() {
-		in.prev, in.prevLease, in.prevEnd = in.buf.self, in.buf.lease(), in.end
+		in.prev, in.prevLease, in.prevEnd = in.buf.self, in.buf.lease(), int32(in.end)
 	}
-	in.busy = in.busy && in.end > smallBuffer
+	in.busy = in.burst >= smallBuffer
+	in.burst = 0
 	in.release()
 }
 

@@ -69,7 +69,7 @@ func (c *conn) rest() bool {
 	c.flush()
 	c.wait(func(c *conn) bool { return c.pending() > c.s.cfg.MaxOut })
 	if c.draining {
-		c.wait(func(c *conn) bool { return c.window.len() > 0 || c.pending() > 0 })
+		c.wait(func(c *conn) bool { return c.flights.len() > 0 || c.pending() > 0 })
 	}
 	return !c.closed && !c.draining
 }
@@ -139,7 +139,7 @@ func (c *conn) drains() bool {
 // memory as its transport allows.
 func (c *conn) read() (int, error) {
 	if c.raw != nil {
-		return c.raw.read(c)
+		return c.raw.read()
 	}
 	if c.in.buf != nil && c.in.off == c.in.end {
 		c.in.park()

@@ -18,6 +18,12 @@ const (
 type outBuffer struct {
 	b     []byte
 	dones []func(error)
+
+	// Of a write that does not block. They are here because few connections
+	// write at the same time.
+	tryWrite func(fd uintptr) bool // bound once
+	n        int
+	err      error
 }
 
 type outPool struct{ p sync.Pool }
@@ -38,7 +44,7 @@ func (p *outPool) put(o *outBuffer, err error) {
 	if cap(o.b) > maxPooledOut {
 		return
 	}
-	o.b, o.dones = o.b[:0], o.dones[:0]
+	o.b, o.dones, o.err = o.b[:0], o.dones[:0], nil
 	p.p.Put(o)
 }
 
@@ -65,11 +71,11 @@ func (c *conn) schedule() {
 		// keeps it waiting.
 		if !c.late {
 			c.late = true
-			c.fl.addLate(c)
+			c.s.flushers[c.shard].addLate(c)
 		}
 	case !c.queued:
 		c.queued = true
-		c.fl.add(c)
+		c.s.flushers[c.shard].add(c)
 	}
 }
 
@@ -112,7 +118,7 @@ func (c *conn) flush() {
 			return
 		}
 		c.mu.Unlock()
-		n, err := c.raw.write(out.b)
+		n, err := c.raw.write(out)
 		c.mu.Lock()
 		if err == nil && n < len(out.b) {
 			c.startWriter(out, n)

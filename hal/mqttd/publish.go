@@ -64,14 +64,17 @@ func (c *conn) publish(p mqttwire.Packet) hal.Cause {
 func (c *conn) admit(f *inflight, id uint16) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.window.full() {
-		c.wait(func(c *conn) bool { return c.window.full() })
+	if c.flights.len() >= c.window {
+		c.wait(func(c *conn) bool { return c.flights.len() >= c.window })
 		c.parsing = true
 	}
 	if c.closed {
 		return false
 	}
-	f.pos = c.window.push(id)
+	if c.flights == nil {
+		c.flights = new(ring)
+	}
+	f.pos = c.flights.push(id)
 	return true
 }
 
@@ -106,18 +109,18 @@ func (c *conn) settle(f *inflight, answers []iot.Message) {
 		out.b = appendAnswers(out.b, answers)
 		return
 	}
-	c.window.at(f.pos).done = true
-	if f.pos != c.window.head {
+	c.flights.at(f.pos).done = true
+	if f.pos != c.flights.head {
 		if len(answers) > 0 {
-			c.window.hold(f.pos, appendAnswers(nil, answers))
+			c.flights.hold(f.pos, appendAnswers(nil, answers))
 		}
 		return
 	}
-	id, _, _ := c.window.pop()
+	id, _, _ := c.flights.pop()
 	out := c.gather()
 	out.b = appendAnswers(mqttwire.AppendPuback(out.b, id), answers)
 	for {
-		id, held, ok := c.window.pop()
+		id, held, ok := c.flights.pop()
 		if !ok {
 			break
 		}

@@ -10,6 +10,6 @@ type rawConn struct{}
 
 func newRaw(*conn) *rawConn { return nil }
 
-func (*rawConn) read(*conn) (int, error) { return 0, nil }
+func (*rawConn) read() (int, error) { return 0, nil }
 
-func (*rawConn) write([]byte) (int, error) { return 0, nil }
+func (*rawConn) write(*outBuffer) (int, error) { return 0, nil }

@@ -14,12 +14,11 @@ import (
 // nothing can be read, the goroutine waits in the runtime's poller and holds
 // no buffer.
 type rawConn struct {
-	rc           syscall.RawConn
-	tryRd, tryWr func(fd uintptr) bool // bound once
-	c            *conn
-	rn, wn       int
-	rerr, werr   error
-	unwritten    []byte
+	syscall.RawConn
+	c       *conn
+	tryRead func(fd uintptr) bool // bound once
+	n       int
+	err     error
 }
 
 // newRaw returns nil for a transport that is not a socket.
@@ -37,22 +36,23 @@ func newRaw(c *conn) *rawConn {
 	if err != nil {
 		return nil
 	}
-	r := &rawConn{rc: rc, c: c}
-	r.tryRd, r.tryWr = r.tryRead, r.tryWrite
+	r := &rawConn{RawConn: rc, c: c}
+	r.tryRead = r.readOnce
 	return r
 }
 
 // read waits for bytes and reads them into c.in. Only the goroutine that reads
 // may call it.
-func (r *rawConn) read(c *conn) (int, error) {
-	if err := r.rc.Read(r.tryRd); err != nil {
+func (r *rawConn) read() (int, error) {
+	if err := r.Read(r.tryRead); err != nil {
 		return 0, err
 	}
-	return r.rn, r.rerr
+	return r.n, r.err
 }
 
-// tryRead reports whether the call is over: bytes were read or never will be.
-func (r *rawConn) tryRead(fd uintptr) bool {
+// readOnce reports whether the read is over: there are bytes, or never will
+// be.
+func (r *rawConn) readOnce(fd uintptr) bool {
 	in := &r.c.in
 	b := in.room(&r.c.s.buffers)
 	for {
@@ -63,14 +63,14 @@ func (r *rawConn) tryRead(fd uintptr) bool {
 				err = io.EOF
 			}
 			in.got(n)
-			r.rn, r.rerr = n, err
+			r.n, r.err = n, err
 			return true
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			in.park()
 			return false
 		default:
-			r.rn, r.rerr = 0, err
+			r.n, r.err = 0, err
 			return true
 		}
 	}
@@ -78,28 +78,29 @@ func (r *rawConn) tryRead(fd uintptr) bool {
 
 // write writes what fits into the kernel's buffer and returns how much that
 // was. One goroutine may call it at a time.
-func (r *rawConn) write(b []byte) (int, error) {
-	r.unwritten, r.wn, r.werr = b, 0, nil
-	err := r.rc.Write(r.tryWr)
-	r.unwritten = nil
-	if err == nil {
-		err = r.werr
+func (r *rawConn) write(out *outBuffer) (int, error) {
+	if out.tryWrite == nil {
+		out.tryWrite = out.writeOnce
 	}
-	return r.wn, err
+	out.n, out.err = 0, nil
+	if err := r.Write(out.tryWrite); err != nil {
+		return out.n, err
+	}
+	return out.n, out.err
 }
 
-// tryWrite always ends the call, so that it never waits.
-func (r *rawConn) tryWrite(fd uintptr) bool {
-	for r.wn < len(r.unwritten) {
-		n, err := syscall.Write(int(fd), r.unwritten[r.wn:])
+// writeOnce always ends the write, so that it never waits.
+func (o *outBuffer) writeOnce(fd uintptr) bool {
+	for o.n < len(o.b) {
+		n, err := syscall.Write(int(fd), o.b[o.n:])
 		switch err {
 		case nil:
-			r.wn += n
+			o.n += n
 		case syscall.EINTR:
 		case syscall.EAGAIN:
 			return true
 		default:
-			r.werr = err
+			o.err = err
 			return true
 		}
 	}

@@ -7,7 +7,6 @@ package mqttd
 type ring struct {
 	slots      []slot // nil until the first message; a power of two
 	head, tail uint32
-	max        uint32
 	held       map[uint32][]byte // encoded answers that wait for their turn
 }
 
@@ -18,9 +17,13 @@ type slot struct {
 
 const firstRing = 8
 
-func (r *ring) len() uint32 { return r.tail - r.head }
-
-func (r *ring) full() bool { return r.len() >= r.max }
+// len returns how many messages are in flight. The ring may be nil.
+func (r *ring) len() uint32 {
+	if r == nil {
+		return 0
+	}
+	return r.tail - r.head
+}
 
 func (r *ring) at(pos uint32) *slot { return &r.slots[pos&uint32(len(r.slots)-1)] }
 

@@ -64,7 +64,7 @@ func New(cfg Config) (*Server, error) {
 		upgrader:   newUpgrader(cfg.HandshakeTimeout),
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
-	for range max(1, runtime.GOMAXPROCS(0)/2) {
+	for range min(max(1, runtime.GOMAXPROCS(0)/2), 64) {
 		s.flushers = append(s.flushers, newFlusher())
 	}
 	return s, nil
@@ -226,7 +226,7 @@ func (s *Server) add(c *conn) bool {
 	s.conns++
 	s.accepted++
 	s.running.Add(1)
-	c.fl = s.flushers[s.accepted%uint(len(s.flushers))]
+	c.shard = uint8(s.accepted % uint(len(s.flushers)))
 	c.last.Store(s.wheel.now.Load())
 	c.limit.Store(seconds(s.cfg.HandshakeTimeout))
 	s.wheel.add(c)

@@ -21,7 +21,6 @@ type timing struct {
 	limit atomic.Int32 // allowed silence in ticks, 0 for no limit
 
 	next, prev *conn // guarded by wheel.mu
-	slot       int8
 }
 
 // wheel holds every connection, in the slot of the tick at which it has to be
