@@ -6,6 +6,9 @@
 // requests to handlers by their topic, as net/http does by path. Calls pairs the
 // requests one end sends with the answers that come back.
 //
+// EachProperty, EventParams, EachElement and ParseSigned read what stands in
+// params, with the leniency real devices need.
+//
 // Byte slices and strings of a Message are parts of the payload it was parsed
 // from and live as long as it does.
 //

@@ -22,6 +22,9 @@ import (
 // CodeBadParams, as the platform does for methods it does not know; the pattern
 // "#" changes that.
 //
+// Paths of different families can look alike: "update" is a path of /shadow and of
+// custom topics. Give a Mux the families it is meant for.
+//
 // A Mux may be changed while it serves. Serving takes no lock and allocates
 // nothing.
 type Mux struct {

@@ -43,10 +43,7 @@ func EachProperty(params []byte, f func(name string, value []byte, timeMS int64)
 	if w.fault != sound {
 		return malformed(w.fault, w.i)
 	}
-	if i := space(params, w.i); i < len(params) {
-		return malformed(trailingBytes, i)
-	}
-	return nil
+	return noMore(params, w.i)
 }
 
 // keyText returns a key's text, copying only if it has escapes.

@@ -21,6 +21,7 @@ const (
 	tooDeep
 	trailingBytes
 	notObject
+	notArray
 	notText
 	notCode
 	duplicateKey
@@ -29,7 +30,7 @@ const (
 
 var faultNames = [...]string{
 	"sound", "unexpected end", "unexpected byte", "bad string", "bad number",
-	"nested too deeply", "bytes after the message", "not an object",
+	"nested too deeply", "bytes after the value", "not an object", "not an array",
 	"neither text nor number", "code is not an integer", "duplicate key", "too many members",
 }
 
