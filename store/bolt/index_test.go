@@ -3,6 +3,7 @@
 package bolt_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -71,6 +72,49 @@ func TestSegmentsAreIndexed(t *testing.T) {
 	}
 	if len(got) != 125 {
 		t.Errorf("%d records, want 125", len(got))
+	}
+}
+
+// ReadKey over more indexed segments than one read transaction visits is Read,
+// filtered.
+func TestReadKeyByIndex(t *testing.T) {
+	e := open(t, bolt.WithSegments(bolt.Options{Pace: -1}, 10, 1<<20))
+	const n, keys = 2507, 7
+	var b store.Batch
+	for i := range n {
+		b.Append("s", fmt.Sprintf("d%d", i%keys), time.UnixMilli(int64(i)), nil)
+	}
+	if err := store.Commit(t.Context(), e, &b); err != nil {
+		t.Fatal(err)
+	}
+	e.WaitIndexed()
+	if all, indexed := e.Segments("s"); all != 251 || indexed != 250 {
+		t.Fatalf("%d segments, %d with index; want 251, all but the tail", all, indexed)
+	}
+	check := func(key, from, since, until int) {
+		t.Helper()
+		var want, got []uint64
+		for i := range n {
+			if i%keys == key && i+1 >= from && i >= since && i < until {
+				want = append(want, uint64(i+1))
+			}
+		}
+		for r, err := range e.ReadKey(t.Context(), "s", fmt.Sprintf("d%d", key), uint64(from), time.UnixMilli(int64(since)), time.UnixMilli(int64(until))) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, r.Offset)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("d%d from %d, times %d to %d (-want +got):\n%s", key, from, since, until, diff)
+		}
+	}
+	for key := range keys {
+		for _, from := range []int{0, 1, 77, 640, 641, 1000, n, n + 1} {
+			check(key, from, 0, n)
+			check(key, from, 500, 600)
+			check(key, from, 1270, 2505)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ package bolt
 
 import (
 	"encoding/binary"
-	"errors"
 	"math"
 
 	bbolt "go.etcd.io/bbolt"
@@ -78,17 +77,28 @@ func (s *stream) open(tx *bbolt.Tx) (err error) {
 
 func (s *stream) closeTail() { s.count, s.bytes, s.bucket = 0, 0, nil }
 
-// drop removes the segment seg unless it has become a tail with a record that is
-// not older than limit.
+// drop removes the segment seg unless it has got a record meanwhile that is not
+// older than limit, or is gone.
 func (w *writer) drop(tx *bbolt.Tx, seg segment, limit int64) error {
+	if tx.Bucket(seg.bucket()) == nil {
+		return nil
+	}
 	s := w.stream(seg.stream)
-	if s.count > 0 && s.first == seg.first {
-		if s.newest >= limit {
-			return nil
+	tail := s.count > 0 && s.first == seg.first
+	known := span{newest: s.newest}
+	if !tail {
+		var err error
+		if known, err = spanOf(tx, seg); err != nil {
+			return err
 		}
+	}
+	if known.newest >= limit {
+		return nil
+	}
+	if tail {
 		s.closeTail()
 	}
-	if err := tx.DeleteBucket(seg.bucket()); err != nil && !errors.Is(err, bbolt.ErrBucketNotFound) {
+	if err := tx.DeleteBucket(seg.bucket()); err != nil {
 		return err
 	}
 	if err := tx.Bucket(bucketSegments).Delete(seg.id()); err != nil {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +27,7 @@ var logCases = []testCase{
 	{"ReadKeyOfMany", testReadKeyOfMany},
 	{"Trim", testTrim},
 	{"TrimAll", testTrimAll},
+	{"TrimWhileAppending", testTrimWhileAppending},
 }
 
 // record is a store.Record that lives on, and compares.
@@ -287,5 +290,42 @@ func testTrimAll(t *testing.T, e store.Engine) {
 	}
 	if _, err := e.Get(t.Context(), []byte("s")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("streams show among the keys: %v", err)
+	}
+}
+
+// testTrimWhileAppending trims all there is, again and again, while newer
+// records come.
+func testTrimWhileAppending(t *testing.T, e store.Engine) {
+	const n = 400
+	var last atomic.Int64 // milliseconds of the newest committed record
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() {
+		for i := int64(1); i <= n; i++ {
+			var b store.Batch
+			b.Append("s", "d", milli(i), nil)
+			if err := store.Commit(t.Context(), e, &b); err != nil {
+				t.Error(err)
+				break
+			}
+			last.Store(i)
+		}
+		last.Store(n)
+	})
+	for last.Load() < n {
+		old := last.Load()
+		if err := e.Trim(t.Context(), "s", milli(old+1)); err != nil {
+			t.Fatal(err)
+		}
+		young := make(map[int64]bool)
+		upTo := last.Load()
+		for _, r := range readAll(t, e, "s", 0) {
+			young[r.Milli] = true
+		}
+		for i := old + 1; i <= upTo; i++ {
+			if !young[i] {
+				t.Fatalf("Trim before %d removed %d", old+1, i)
+			}
+		}
 	}
 }
