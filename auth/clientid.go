@@ -106,11 +106,21 @@ func (c ClientID) Verify(password []byte, id iot.DeviceID, secret Secret) error 
 	if err != nil {
 		return err
 	}
-	if c.timestamp == "" {
-		return Verify(m, secret, password, "clientId", c.ID, "deviceName", id.Name, "productKey", id.Product)
+	if secret.IsZero() {
+		return ErrBadSign
 	}
-	return Verify(m, secret, password,
-		"clientId", c.ID, "deviceName", id.Name, "productKey", id.Product, "timestamp", c.timestamp)
+	var k keyed
+	k.init(m, secret.Reveal())
+	var buf [blockSize + stackText]byte
+	text := append(append(k.begin(&buf), "clientId"...), c.ID...)
+	text = append(append(text, "deviceName"...), id.Name...)
+	text = append(append(text, "productKey"...), id.Product...)
+	if c.timestamp != "" {
+		text = append(append(text, "timestamp"...), c.timestamp...)
+	}
+	var want [maxSize]byte
+	n := k.sum(&want, text)
+	return compare(password, want[:n])
 }
 
 // VerifyRegister checks the password of a registration over MQTT: the signature

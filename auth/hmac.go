@@ -33,25 +33,49 @@ func (m Method) digest(out *[maxSize]byte, text []byte) int {
 	return 0
 }
 
-// mac writes the HMAC (RFC 2104) of the parts, one after the other, and returns
-// its length. crypto/hmac needs five allocations for that, a login none.
-func (m Method) mac(out *[maxSize]byte, key string, parts []string) int {
-	var pad [blockSize]byte
+// A keyed hash is an HMAC (RFC 2104) in the making: begin, append the content,
+// sum. crypto/hmac needs five allocations for that, a login none.
+type keyed struct {
+	method Method
+	key    [blockSize]byte
+}
+
+func (k *keyed) init(m Method, key string) {
+	k.method = m
 	if len(key) <= blockSize {
-		copy(pad[:], key)
-	} else {
-		n := m.digest(out, []byte(key))
-		copy(pad[:], out[:n])
+		copy(k.key[:], key)
+		return
 	}
+	var sum [maxSize]byte
+	n := m.digest(&sum, []byte(key))
+	copy(k.key[:], sum[:n])
+}
+
+// begin returns what the content is appended to, in buf as long as it has room.
+func (k *keyed) begin(buf *[blockSize + stackText]byte) []byte {
+	subtle.XORBytes(buf[:], k.key[:], innerPad[:])
+	return buf[:blockSize]
+}
+
+// sum writes the HMAC of what was appended to begin, and returns its length.
+func (k *keyed) sum(out *[maxSize]byte, text []byte) int {
+	n := k.method.digest(out, text)
+	var outer [blockSize + maxSize]byte
+	subtle.XORBytes(outer[:], k.key[:], outerPad[:])
+	copy(outer[blockSize:], out[:n])
+	return k.method.digest(out, outer[:blockSize+n])
+}
+
+// mac writes the HMAC of the parts, one after the other, and returns its length.
+func (m Method) mac(out *[maxSize]byte, key string, parts []string) int {
+	var k keyed
+	k.init(m, key)
 	var buf [blockSize + stackText]byte
-	subtle.XORBytes(buf[:], pad[:], innerPad[:])
-	text := buf[:blockSize]
+	text := k.begin(&buf)
 	for _, p := range parts {
 		text = append(text, p...)
 	}
-	n := m.digest(out, text)
-	subtle.XORBytes(buf[:], pad[:], outerPad[:])
-	return m.digest(out, append(buf[:blockSize], out[:n]...))
+	return k.sum(out, text)
 }
 
 // The pads of RFC 2104 section 2.
@@ -77,15 +101,21 @@ func Verify(m Method, secret Secret, sign []byte, content ...string) error {
 	case secret.IsZero():
 		return ErrBadSign
 	}
-	var want, got [maxSize]byte
+	var want [maxSize]byte
 	n := m.mac(&want, secret.Reveal(), content)
-	if len(sign) != 2*n {
+	return compare(sign, want[:n])
+}
+
+// compare takes the same time wherever a wrong signature differs.
+func compare(sign, want []byte) error {
+	var got [maxSize]byte
+	if len(sign) != 2*len(want) {
 		return ErrBadSign
 	}
 	if _, err := hex.Decode(got[:], sign); err != nil {
 		return ErrBadSign
 	}
-	if subtle.ConstantTimeCompare(got[:n], want[:n]) != 1 {
+	if subtle.ConstantTimeCompare(got[:len(want)], want) != 1 {
 		return ErrBadSign
 	}
 	return nil
