@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package device
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/openalink/iot/auth"
+	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/topic"
+)
+
+// loginTimeout bounds a login whose context has no deadline.
+const loginTimeout = 30 * time.Second
+
+// login opens one connection and restores the subscriptions.
+func (c *Client) login(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	defer cancel()
+	id, err := c.cfg.Identity.Identity(ctx)
+	if err != nil {
+		return fmt.Errorf("device: identity: %w", err)
+	}
+	if err := id.Device.Validate(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.id = id
+	c.mu.Unlock()
+	conn, err := c.cfg.Transport.Connect(ctx, c.credentials(id), c.receive)
+	if err != nil {
+		return err
+	}
+	if err := c.subscribeAll(ctx, conn); err != nil {
+		_ = conn.Close()
+		return err
+	}
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		_ = conn.Close()
+		return ErrClosed
+	}
+	c.conn = conn
+	close(c.online)
+	c.mu.Unlock()
+	c.wakeReports()
+	if f := c.cfg.Handlers.Connected; f != nil {
+		f(c.ctx)
+	}
+	return nil
+}
+
+func (c *Client) credentials(id hal.Identity) hal.Login {
+	o := auth.MQTTOptions{
+		Method: c.cfg.Sign, SecureMode: c.cfg.SecureMode, ServerSubscribe: !c.cfg.ExplicitSubscribe, Ext: 3,
+		Params: []auth.Param{{Key: "lan", Value: "Golang"}, {Key: "_v", Value: "openalink-0"}},
+	}
+	if id.PartnerID != "" {
+		o.Params = append(o.Params, auth.Param{Key: "pid", Value: id.PartnerID})
+	}
+	if id.ModuleID != "" {
+		o.Params = append(o.Params, auth.Param{Key: "mid", Value: id.ModuleID})
+	}
+	tr := auth.SignMQTT(id.Device, id.DeviceSecret, o)
+	return hal.Login{
+		ClientID: tr.ClientID, UserName: tr.UserName, Password: tr.Password,
+		KeepAlive: c.cfg.KeepAlive, CleanSession: c.cfg.CleanSession,
+	}
+}
+
+// subscribeAll restores what the session must hear. Every grant is looked at: a
+// refused filter fails the login, because messages would be missed silently.
+func (c *Client) subscribeAll(ctx context.Context, conn hal.Conn) error {
+	c.mu.Lock()
+	filters := append([]hal.Filter(nil), c.filters...)
+	id := c.id.Device
+	c.mu.Unlock()
+	if c.cfg.ExplicitSubscribe {
+		for _, f := range []string{
+			topic.Sys(id, "thing/#"), topic.Sys(id, "rrpc/request/+"), "/ext/rrpc/+/#", topic.Ext("ntp/response", id),
+			topic.Ext("error", id), topic.Sys(id, "broadcast/request/+"),
+		} {
+			filters = append(filters, hal.Filter{Topic: f, QoS: 1})
+		}
+	}
+	for len(filters) > 0 {
+		n := min(len(filters), 8) // the most one request may have
+		if err := subscribe(ctx, conn, filters[:n]); err != nil {
+			return err
+		}
+		filters = filters[n:]
+	}
+	return nil
+}
+
+func subscribe(ctx context.Context, conn hal.Conn, filters []hal.Filter) error {
+	s, ok := conn.(hal.SubscribingConn)
+	if !ok {
+		return fmt.Errorf("device: transport has no subscriptions")
+	}
+	grants, err := s.Subscribe(ctx, filters)
+	if err != nil {
+		return err
+	}
+	for i, g := range grants {
+		if g == hal.Refused {
+			return fmt.Errorf("%w: %s", ErrRefusedTopic, filters[i].Topic)
+		}
+	}
+	return nil
+}
+
+// keep reconnects until the Client closes.
+func (c *Client) keep() {
+	backoff := c.cfg.MinBackoff
+	for {
+		c.mu.Lock()
+		conn := c.conn
+		c.mu.Unlock()
+		since := time.Now()
+		select {
+		case <-conn.Done():
+		case <-c.ctx.Done():
+			_ = conn.Close()
+			return
+		}
+		_ = conn.Close()
+		c.lost()
+		if time.Since(since) > c.cfg.MaxBackoff {
+			backoff = c.cfg.MinBackoff // it was a good connection
+		}
+		for {
+			backoff = c.pause(backoff)
+			if c.ctx.Err() != nil {
+				return
+			}
+			err := c.login(c.ctx)
+			if err == nil {
+				break
+			}
+			c.cfg.Logger.Warn("login failed", "device", c.Device(), "error", err)
+		}
+	}
+}
+
+// lost notes the end of a connection.
+func (c *Client) lost() {
+	c.mu.Lock()
+	c.conn = nil
+	c.online = make(chan struct{})
+	c.mu.Unlock()
+	if f := c.cfg.Handlers.Disconnected; f != nil && c.ctx.Err() == nil {
+		f(c.ctx)
+	}
+}
+
+// pause sleeps for a random time and returns the bound of the next one: the
+// decorrelated jitter that keeps a fleet from coming back all at once.
+func (c *Client) pause(last time.Duration) time.Duration {
+	next := c.cfg.MinBackoff + rand.N(max(3*last-c.cfg.MinBackoff, 1))
+	next = min(next, c.cfg.MaxBackoff)
+	t := time.NewTimer(next)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-c.ctx.Done():
+	}
+	return next
+}
