@@ -76,16 +76,25 @@ func (c *Client) exchange(ctx context.Context, id string, m iot.Message) (alink.
 		}
 	}()
 	if err := conn.Publish(ctx, m); err != nil {
-		return alink.Answer{}, err
+		return alink.Answer{}, c.why(ctx, err)
 	}
 	answer, err := pending.Wait(ctx)
-	switch {
-	case err == nil || errors.Is(err, ErrClosed):
-		return answer, err
-	case ctx.Err() != nil:
-		return answer, ctx.Err()
+	if err != nil {
+		return answer, c.why(ctx, hal.ErrGone)
 	}
-	return answer, hal.ErrGone
+	return answer, nil
+}
+
+// why finds the reason behind an error of the connection: Close, the caller's
+// context, or else the error itself.
+func (c *Client) why(ctx context.Context, err error) error {
+	switch {
+	case c.ctx.Err() != nil:
+		return ErrClosed
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	return err
 }
 
 func (c *Client) current() (hal.Conn, error) {
@@ -165,7 +174,10 @@ func (c *Client) Publish(ctx context.Context, suffix string, payload []byte, qos
 	if err != nil {
 		return err
 	}
-	return conn.Publish(ctx, iot.Message{Topic: topic.Custom(c.Device(), suffix), Payload: payload, QoS: qos})
+	if err := conn.Publish(ctx, iot.Message{Topic: topic.Custom(c.Device(), suffix), Payload: payload, QoS: qos}); err != nil {
+		return c.why(ctx, err)
+	}
+	return nil
 }
 
 // Subscribe asks for messages on a topic, which Handlers.Message then gets. A

@@ -100,8 +100,11 @@ func (c *Client) Online() bool {
 // when that comes first.
 func (c *Client) WaitOnline(ctx context.Context) error {
 	c.mu.Lock()
-	online := c.online
+	online, closed := c.online, c.closed
 	c.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
 	select {
 	case <-online:
 		return nil

@@ -221,7 +221,9 @@ func TestReports(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var got struct{ Params map[string]struct{ Value int } }
+			var got struct {
+				Params map[string]struct{ Value int }
+			}
 			if err := json.Unmarshal(m.Payload, &got); err != nil || got.Params["n"].Value != n {
 				t.Errorf("message %d: %s", n, m.Payload)
 			}

@@ -65,6 +65,19 @@ func (c *conn) read() {
 		case m := <-c.inbox:
 			c.recv(m)
 		case <-c.done:
+			c.rest()
+			return
+		}
+	}
+}
+
+// rest reads what arrived before the end, as a socket would.
+func (c *conn) rest() {
+	for {
+		select {
+		case m := <-c.inbox:
+			c.recv(m)
+		default:
 			return
 		}
 	}
@@ -148,7 +161,7 @@ func (c *conn) Unsubscribe(ctx context.Context, filters []string) error {
 // Done implements hal.Conn.
 func (c *conn) Done() <-chan struct{} { return c.done }
 
-// Close implements hal.Conn.
+// Close implements hal.Conn. It must not be called from recv.
 func (c *conn) Close() error {
 	c.end(hal.CauseClient)
 	c.reader.Wait()
