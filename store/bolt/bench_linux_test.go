@@ -61,8 +61,14 @@ func BenchmarkOneWriter(b *testing.B) {
 }
 
 // BenchmarkBytesWritten has 10,000 messages a second from 100 devices and counts
-// what goes to the disk for each. An op is a message: one append and one put.
+// what goes to the disk for each. An op is a message: one append and one put. Of
+// devices that are neighbours several share a page, of others each put is a page.
 func BenchmarkBytesWritten(b *testing.B) {
+	b.Run("Neighbours", func(b *testing.B) { bytesWritten(b, keysOf(1)) })
+	b.Run("Spread", func(b *testing.B) { bytesWritten(b, keysOf(499)) })
+}
+
+func bytesWritten(b *testing.B, keys [devices]string) {
 	const interval = time.Second / 10000
 	e := open(b, bolt.Options{})
 	fillDevices(b, e)
@@ -70,7 +76,9 @@ func BenchmarkBytesWritten(b *testing.B) {
 	took := make([]time.Duration, b.N)
 	free := make(chan *batcher, 2000)
 	for i := range cap(free) {
-		free <- newBatcher(i)
+		p := newBatcher(i)
+		p.keys = keys
+		free <- p
 	}
 	before, groups := written(b), e.Stats().Groups
 	b.ResetTimer()

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	bbolt "go.etcd.io/bbolt"
+	bberrors "go.etcd.io/bbolt/errors"
 
 	"github.com/openalink/iot/store"
 )
@@ -113,13 +114,19 @@ func (e *Engine) fail(cause error) error {
 }
 
 // view runs read in a read transaction. It must be short: the writer cannot
-// reuse pages meanwhile.
-func (e *Engine) view(ctx context.Context, read func(*bbolt.Tx) error) error {
+// reuse pages meanwhile. bbolt panics over damaged pages; that becomes an error,
+// for the rest of the file may be fine.
+func (e *Engine) view(ctx context.Context, read func(*bbolt.Tx) error) (err error) {
 	if err := e.ready(ctx); err != nil {
 		return err
 	}
-	err := e.db.View(read)
-	if errors.Is(err, bbolt.ErrDatabaseNotOpen) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errDamaged, p)
+		}
+	}()
+	err = e.db.View(read)
+	if errors.Is(err, bberrors.ErrDatabaseNotOpen) {
 		return store.ErrClosed
 	}
 	return err

@@ -5,6 +5,7 @@ package bolt_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -166,4 +167,57 @@ func TestValueOfNewerFormat(t *testing.T) {
 	if err := store.Commit(t.Context(), e, &b); err != nil {
 		t.Errorf("Put: %v", err)
 	}
+}
+
+// A damaged page is an error for those who read it, and at Open only when the
+// engine cannot go on without it.
+func TestDamagedPage(t *testing.T) {
+	small := bolt.WithSegments(bolt.Options{}, 100, 1<<20)
+	t.Run("in a complete segment", func(t *testing.T) {
+		path := damage(t, small)
+		e, err := bolt.Open(path, small)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer closeNow(t, e)
+		if err := firstError(e.Read(t.Context(), "s", 0)); err == nil || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("got %v, want that bytes are damaged", err)
+		}
+		if err := firstError(e.Read(t.Context(), "other", 0)); err != nil {
+			t.Errorf("the other stream: %v", err)
+		}
+	})
+	t.Run("in a tail", func(t *testing.T) {
+		path := damage(t, bolt.Options{})
+		if _, err := bolt.Open(path, bolt.Options{}); err == nil || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("got %v, want that bytes are damaged", err)
+		}
+	})
+}
+
+// damage makes a file with 1000 records, of which one is in a page without
+// header.
+func damage(t *testing.T, o bolt.Options) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "store.db")
+	e, err := bolt.Open(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b store.Batch
+	for i := range 1000 {
+		b.Append("s", "d", time.UnixMilli(int64(i)), fmt.Appendf(make([]byte, 400), "record %d.", i))
+	}
+	b.Append("other", "d", time.UnixMilli(1), nil)
+	if err := store.Commit(t.Context(), e, &b); err != nil {
+		t.Fatal(err)
+	}
+	e.WaitIndexed()
+	closeNow(t, e)
+	rewrite(t, path, func(content []byte) []byte {
+		at := bytes.Index(content, []byte("record 550."))
+		clear(content[at/4096*4096:][:16])
+		return content
+	})
+	return path
 }

@@ -3,6 +3,7 @@
 package bolt
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	bbolt "go.etcd.io/bbolt"
+	bberrors "go.etcd.io/bbolt/errors"
 
 	"github.com/openalink/iot/store"
 )
@@ -65,7 +67,7 @@ func open(path string, o Options) (*Engine, error) {
 // load brings the file into shape and the engine to where it was.
 func (e *Engine) load(path string) error {
 	created := false
-	err := e.db.View(func(tx *bbolt.Tx) error {
+	err := e.view(context.Background(), func(tx *bbolt.Tx) error {
 		created = tx.Bucket(bucketMeta) == nil
 		return nil
 	})
@@ -79,7 +81,7 @@ func (e *Engine) load(path string) error {
 	}
 	e.writer = &writer{streams: make(map[string]*stream), overlay: newOverlay(), options: e.options}
 	e.indexer = newIndexer(e)
-	return e.db.View(func(tx *bbolt.Tx) error {
+	return e.view(context.Background(), func(tx *bbolt.Tx) error {
 		e.writer.revision = tx.Bucket(bucketKV).Sequence()
 		e.stats.sum.Size = tx.Size()
 		todo, err := e.writer.load(tx)
@@ -170,9 +172,9 @@ func checkFormat(tx *bbolt.Tx) (err error) {
 // known says bbolt's errors about opening in our words.
 func known(err error) error {
 	switch {
-	case errors.Is(err, bbolt.ErrInvalid), errors.Is(err, bbolt.ErrVersionMismatch):
+	case errors.Is(err, bberrors.ErrInvalid), errors.Is(err, bberrors.ErrVersionMismatch):
 		return fmt.Errorf("%w: %w", store.ErrFormat, err)
-	case errors.Is(err, bbolt.ErrTimeout):
+	case errors.Is(err, bberrors.ErrTimeout):
 		return fmt.Errorf("the file is in use: %w", err)
 	}
 	return err

@@ -170,11 +170,13 @@ func testCounter(t *testing.T, e store.Engine) {
 	for range writers {
 		all.Go(func() {
 			for range each {
-				for err := error(store.ErrConflict); err != nil; {
-					if err = increment(t, e); err != nil && !errors.Is(err, store.ErrConflict) {
-						t.Error(err)
-						return
-					}
+				err := increment(t, e)
+				for errors.Is(err, store.ErrConflict) {
+					err = increment(t, e)
+				}
+				if err != nil {
+					t.Error(err)
+					return
 				}
 			}
 		})
