@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/openalink/iot/hal"
@@ -99,14 +100,22 @@ type faulty struct {
 	net.Conn
 	f      *Faults
 	passed int64 // guarded by f.mu
-	once   sync.Once
+	broken atomic.Bool
 }
 
-func (c *faulty) cut() { c.once.Do(func() { _ = c.Conn.Close() }) }
+func (c *faulty) cut() {
+	if c.broken.CompareAndSwap(false, true) {
+		_ = c.Conn.Close()
+	}
+}
 
-// Read implements net.Conn.
+// Read implements net.Conn. A cut connection does not say net.ErrClosed, as one
+// closed at this end would.
 func (c *faulty) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
+	if err != nil && c.broken.Load() {
+		return n, ErrCut
+	}
 	if cut, _ := c.f.pass(c, n); cut {
 		c.cut()
 		return 0, ErrCut
