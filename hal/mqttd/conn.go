@@ -3,7 +3,6 @@
 package mqttd
 
 import (
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -44,6 +43,7 @@ type conn struct {
 
 	open     bool // the CONNACK is on its way
 	closed   bool
+	cut      bool // closed without last words
 	draining bool
 	parsing  bool // the read loop flushes when its batch ends
 	waiting  bool // the read loop waits for room
@@ -53,12 +53,13 @@ type conn struct {
 
 // Close implements hal.Link. The read loop is woken and finishes the rest.
 func (c *conn) Close(cause hal.Cause) {
+	abrupt := c.s.aborting()
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.closed {
-		c.mu.Unlock()
 		return
 	}
-	c.closed, c.cause = true, cause
+	c.closed, c.cause, c.cut = true, cause, abrupt || !polite(cause) || !c.open
 	c.wake()
 	if c.over != nil {
 		close(c.over)
@@ -66,16 +67,24 @@ func (c *conn) Close(cause hal.Cause) {
 	if c.abort != nil {
 		c.abort()
 	}
-	stuck := c.writing > 0 || !c.open
-	c.mu.Unlock()
-
-	past := time.Unix(1, 0)
-	if stuck {
-		_ = c.nc.SetWriteDeadline(past)
+	if c.cut {
+		_ = c.nc.SetWriteDeadline(longAgo)
+	} else {
+		_ = c.nc.SetWriteDeadline(time.Now().Add(lastWords))
 	}
-	if c.nc.SetReadDeadline(past) != nil {
+	if c.nc.SetReadDeadline(longAgo) != nil {
 		_ = c.nc.Close() // no deadlines here
 	}
+}
+
+// lastWords is how long a client may take for what is left to write to it.
+const lastWords = time.Second
+
+var longAgo = time.Unix(1, 0)
+
+// polite tells whether a client that is being left may still be listening.
+func polite(cause hal.Cause) bool {
+	return cause != hal.CauseReset && cause != hal.CauseKeepAlive && cause != hal.CauseSlow
 }
 
 // wake lets the read loop look again whether it may go on. The caller holds
@@ -96,81 +105,86 @@ func (c *conn) wait(stop func(*conn) bool) {
 		if c.closed || !stop(c) {
 			return
 		}
-		if c.room == nil {
-			c.room = make(chan struct{}, 1)
-		}
-		c.waiting = true
-		c.mu.Unlock()
-		<-c.room
-		c.mu.Lock()
+		c.block()
 	}
+}
+
+// block gives c.mu up until somebody calls wake.
+func (c *conn) block() {
+	if c.room == nil {
+		c.room = make(chan struct{}, 1)
+	}
+	c.waiting = true
+	c.mu.Unlock()
+	<-c.room
+	c.mu.Lock()
 }
 
 // finish ends the connection. It is called once, by the goroutine that reads,
 // when nothing of the session is running in it any more.
 func (c *conn) finish(cause hal.Cause) {
 	defer c.s.forget(c)
-	defer c.recovered("finish")
 	c.Close(cause)
-	c.hangUp()
 	c.in.release()
-	c.mu.Lock()
-	unacked := c.unacked
-	c.unacked = nil
-	c.mu.Unlock()
+	c.leave()
+	c.hangUp()
+}
+
+// leave tells the platform.
+func (c *conn) leave() {
+	defer c.recovered("leaving")
 	if c.sess != nil {
 		c.s.cfg.Logger.Debug("connection ended", "client", c.id, "cause", string(c.cause))
 		defer c.sess.Close(c.cause)
 	}
+	c.mu.Lock()
+	unacked := c.unacked
+	c.unacked = nil
+	c.mu.Unlock()
 	for _, done := range unacked {
 		done(hal.ErrGone)
 	}
 }
 
-// hangUp writes what is left, if that takes no time, and closes the transport.
+// hangUp writes what is left, if the client takes it at once, and closes the
+// transport.
 func (c *conn) hangUp() {
+	defer c.recovered("hanging up")
 	c.mu.Lock()
-	out, ready := c.out, c.open && c.writing == 0
+	for c.writing > 0 {
+		c.block()
+	}
+	out := c.out
 	c.out = nil
 	c.mu.Unlock()
+
 	err := error(nil)
 	switch {
-	case !ready || c.cause == hal.CauseReset || c.s.aborting():
+	case c.cut:
 		err = hal.ErrGone
 	case out != nil:
-		err = c.lastWords(out.b)
+		if _, err = c.nc.Write(out.b); err != nil {
+			err = hal.ErrGone
+		}
 	}
-	if err == nil {
-		_ = c.nc.Close()
-	} else {
-		c.cut()
+	if err != nil {
+		_ = bottom(c.nc).Close() // a TLS goodbye might block
 	}
+	_ = c.nc.Close()
 	if out != nil {
 		c.s.outs.put(out, err)
 	}
 }
 
-// lastWords writes b without waiting for a client that does not read.
-func (c *conn) lastWords(b []byte) error {
-	_ = c.nc.SetWriteDeadline(time.Now().Add(time.Second))
-	if _, err := c.nc.Write(b); err != nil {
-		return hal.ErrGone
-	}
-	return nil
-}
-
-// cut closes the transport without a goodbye that might block.
-func (c *conn) cut() {
-	nc := c.nc
+// bottom returns the transport below TLS and WebSocket.
+func bottom(nc net.Conn) net.Conn {
 	for {
 		t, ok := nc.(interface{ NetConn() net.Conn })
 		if !ok {
-			break
+			return nc
 		}
 		nc = t.NetConn()
 	}
-	_ = nc.Close()
-	_ = c.nc.Close()
 }
 
 // recovered is deferred at the root of every goroutine that serves c: a panic
@@ -195,7 +209,7 @@ func (c *conn) writeChunks(b []byte) error {
 	const chunk = 16 << 10
 	for len(b) > 0 {
 		n := min(len(b), chunk)
-		if err := c.nc.SetWriteDeadline(time.Now().Add(c.s.cfg.WriteTimeout)); err != nil {
+		if err := c.extend(c.s.cfg.WriteTimeout); err != nil {
 			return err
 		}
 		if _, err := c.nc.Write(b[:n]); err != nil {
@@ -204,17 +218,20 @@ func (c *conn) writeChunks(b []byte) error {
 		b = b[n:]
 	}
 	if c.raw != nil {
-		return c.nc.SetWriteDeadline(time.Time{}) // raw writes obey it too
+		return c.extend(0) // writes that do not block obey it too
 	}
 	return nil
 }
 
-// tlsState returns the state of a finished TLS handshake, nil without TLS.
-func tlsState(nc net.Conn) *tls.ConnectionState {
-	t, ok := nc.(interface{ ConnectionState() tls.ConnectionState })
-	if !ok {
+// extend sets the write deadline, 0 for none, unless the one of Close stands.
+func (c *conn) extend(d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.closed:
 		return nil
+	case d == 0:
+		return c.nc.SetWriteDeadline(time.Time{})
 	}
-	state := t.ConnectionState()
-	return &state
+	return c.nc.SetWriteDeadline(time.Now().Add(d))
 }

@@ -99,7 +99,7 @@ func flushAll(list []*conn) {
 func (c *conn) flushShared() {
 	defer c.recovered("flusher")
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.queued, c.late = false, false
 	c.flush()
-	c.mu.Unlock()
 }

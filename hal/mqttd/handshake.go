@@ -31,7 +31,7 @@ func (c *conn) handshake() {
 
 // login returns an empty cause when the client is in.
 func (c *conn) login() hal.Cause {
-	if t, ok := c.nc.(interface{ HandshakeContext(context.Context) error }); ok {
+	if t, ok := find[handshaker](c.nc); ok {
 		if err := t.HandshakeContext(context.Background()); err != nil {
 			c.s.cfg.Logger.Debug("tls handshake", "addr", c.nc.RemoteAddr(), "err", err)
 			return hal.CauseProtocol
@@ -116,7 +116,6 @@ func (c *conn) request(connect *mqttwire.Connect) *hal.ConnectRequest {
 		Version:      connect.Level,
 		ClientID:     connect.ClientID,
 		UserName:     connect.UserName,
-		TLS:          tlsState(c.nc),
 		RemoteAddr:   c.nc.RemoteAddr(),
 		KeepAlive:    time.Duration(connect.KeepAlive) * time.Second,
 		CleanSession: connect.CleanSession,
@@ -126,9 +125,7 @@ func (c *conn) request(connect *mqttwire.Connect) *hal.ConnectRequest {
 	if connect.HasPassword {
 		r.Credential = auth.Password(connect.Password)
 	}
-	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-		r.Credential = auth.Certificate(r.TLS.PeerCertificates)
-	}
+	c.secured(r)
 	return r
 }
 

@@ -99,13 +99,16 @@ func (c *conn) take() *outBuffer {
 // while dones are called.
 func (c *conn) wrote(out *outBuffer, err error) {
 	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		c.writing = 0
+		c.wake()
+	}()
 	if err != nil {
 		c.Close(causeOfWrite(err))
 		err = hal.ErrGone
 	}
 	c.s.outs.put(out, err)
-	c.mu.Lock()
-	c.writing = 0
 }
 
 // flush writes what is gathered and never blocks. The caller holds c.mu, which
@@ -126,7 +129,6 @@ func (c *conn) flush() {
 		}
 		c.wrote(out, err)
 	}
-	c.wake()
 }
 
 // startWriter writes out from n on in a goroutine that may block.
@@ -139,16 +141,19 @@ func (c *conn) startWriter(out *outBuffer, n int) {
 func (c *conn) writeSlowly(out *outBuffer, n int) {
 	defer c.s.running.Done()
 	defer c.recovered("writer")
-	for {
+	for out != nil {
 		err := c.writeChunks(out.b[n:])
-		c.mu.Lock()
-		c.wrote(out, err)
-		c.wake()
-		if c.out == nil || c.closed {
-			c.mu.Unlock()
-			return
-		}
-		out, n = c.take(), 0
-		c.mu.Unlock()
+		out, n = c.more(out, err), 0
 	}
+}
+
+// more returns what to write after out, nil for nothing.
+func (c *conn) more(out *outBuffer, err error) *outBuffer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wrote(out, err)
+	if c.out == nil || c.closed {
+		return nil
+	}
+	return c.take()
 }

@@ -116,9 +116,11 @@ func (s *Server) sleep(d time.Duration) {
 
 // ServeConn serves a connection that was accepted elsewhere. It returns at
 // once; nc belongs to the server and is closed by it, at once if the server is
-// closed or full. A *net.TCPConn is served without a buffer while idle. Types
-// with the methods HandshakeContext and ConnectionState of *tls.Conn are
-// treated as such.
+// closed or full. A *net.TCPConn is served without a buffer while idle.
+//
+// When nc, or a connection it wraps and returns from NetConn, has the methods
+// HandshakeContext and ConnectionState of *tls.Conn, they are used as those of
+// TLS; what PSKIdentity() string returns becomes an auth.PSK.
 func (s *Server) ServeConn(nc net.Conn) {
 	c := &conn{s: s, nc: nc}
 	c.raw = newRaw(c)

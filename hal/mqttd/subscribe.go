@@ -49,7 +49,7 @@ func (c *conn) unsubscribe(body []byte) hal.Cause {
 // pause flushes and leaves flushing to others until begin.
 func (c *conn) pause() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.parsing = false
 	c.flush()
-	c.mu.Unlock()
 }
