@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/openalink/iot/auth"
+	"github.com/openalink/iot/hal/mqttd"
+	"github.com/openalink/iot/hal/sniff"
+	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/hub/management"
+)
+
+// servers are the listeners of hubd.
+type servers struct {
+	door   *mqttd.Server
+	logger *slog.Logger
+	out    io.Writer
+	failed chan error // of listeners that end by themselves
+	https  []*http.Server
+	any    *sniff.Server
+	tls    *tls.Config // made when first needed
+}
+
+// listen opens every address asked for.
+func (s *servers) listen(f flags, h *hub.Hub) error {
+	if f.mqtts != "" || f.wss != "" || f.any != "" {
+		cfg, err := serverTLS(f, s.logger)
+		if err != nil {
+			return err
+		}
+		s.tls = cfg
+	}
+	for _, l := range []struct {
+		name, addr string
+		open       func(net.Listener) error
+	}{
+		{"any", f.any, s.serveAny},
+		{"mqtt", f.mqtt, s.serveMQTT},
+		{"mqtts", f.mqtts, func(l net.Listener) error { return s.serveMQTT(tls.NewListener(l, s.tls)) }},
+		{"ws", f.ws, func(l net.Listener) error { return s.serveHTTP(l, s.door.WebSocket()) }},
+		{"wss", f.wss, func(l net.Listener) error { return s.serveHTTP(tls.NewListener(l, s.tls), s.door.WebSocket()) }},
+		{"http", f.http, func(l net.Listener) error { return s.serveManagement(l, f.apiKey, h) }},
+	} {
+		if l.addr == "" {
+			continue
+		}
+		nl, err := net.Listen("tcp", l.addr)
+		if err != nil {
+			return fmt.Errorf("-%s: %w", l.name, err)
+		}
+		if err := l.open(nl); err != nil {
+			return fmt.Errorf("-%s: %w", l.name, err)
+		}
+		fmt.Fprintln(s.out, "listening", l.name, nl.Addr())
+	}
+	return nil
+}
+
+// watch runs a listener and reports its end unless it was asked to.
+func (s *servers) watch(serve func() error, expected error) {
+	go func() {
+		if err := serve(); err != nil && !errors.Is(err, expected) {
+			s.failed <- err
+		}
+	}()
+}
+
+func (s *servers) serveMQTT(l net.Listener) error {
+	s.watch(func() error { return s.door.Serve(l) }, mqttd.ErrServerClosed)
+	return nil
+}
+
+// serveAny is the one port real SDKs use for everything. Management never
+// answers there.
+func (s *servers) serveAny(l net.Listener) (err error) {
+	s.any, err = sniff.New(sniff.Config{MQTT: s.door, TLS: s.tls, Logger: s.logger})
+	if err != nil {
+		return err
+	}
+	s.watch(func() error { return s.any.Serve(l) }, sniff.ErrServerClosed)
+	return nil
+}
+
+func (s *servers) serveHTTP(l net.Listener, handler http.Handler) error {
+	srv := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	}
+	s.https = append(s.https, srv)
+	s.watch(func() error { return srv.Serve(l) }, http.ErrServerClosed)
+	return nil
+}
+
+// serveManagement serves the API. Without a key it makes one and shows it once.
+func (s *servers) serveManagement(l net.Listener, key string, h *hub.Hub) error {
+	if key == "" {
+		key = rand.Text()
+		fmt.Fprintln(s.out, "api-key", key)
+	}
+	api, err := management.New(h, management.Config{Keys: []auth.Secret{auth.NewSecret(key)}, Logger: s.logger})
+	if err != nil {
+		return err
+	}
+	return s.serveHTTP(l, api)
+}
+
+// shutdown drains: no new connections, answers first, then the ends.
+func (s *servers) shutdown(ctx context.Context) error {
+	var errs []error
+	if s.any != nil {
+		errs = append(errs, s.any.Shutdown(ctx))
+	}
+	errs = append(errs, s.door.Shutdown(ctx))
+	for _, srv := range s.https {
+		if err := srv.Shutdown(ctx); err != nil {
+			errs = append(errs, err, srv.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *servers) close() {
+	if s.any != nil {
+		_ = s.any.Close()
+	}
+	_ = s.door.Close()
+	for _, srv := range s.https {
+		_ = srv.Close()
+	}
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command hubd is a ready IoT platform for people who do not write Go: devices
+// connect over MQTT, applications over HTTP, and everything is kept in one file.
+//
+//	hubd -data /var/lib/hubd -provision fleet.json -any 0.0.0.0:443 -http 127.0.0.1:8080 -api-key KEY
+//
+// An address may end in :0 for any free port. hubd prints "listening NAME ADDR"
+// for each listener, then "ready". SIGTERM and SIGINT drain and stop it.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+	"go.uber.org/zap/zapcore"
+)
+
+type flags struct {
+	data, provision               string
+	any, mqtt, mqtts, ws, wss     string
+	http, apiKey, tlsCert, tlsKey string
+	limits, log                   string
+}
+
+func main() {
+	f, err := parse(os.Args[1:], os.Stderr)
+	if err != nil {
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if err := run(ctx, f, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "hubd:", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string, usage io.Writer) (flags, error) {
+	var f flags
+	set := flag.NewFlagSet("hubd", flag.ContinueOnError)
+	set.SetOutput(usage)
+	set.StringVar(&f.data, "data", "", "folder for everything hubd keeps (required)")
+	set.StringVar(&f.provision, "provision", "", "file with products and devices to import")
+	set.StringVar(&f.any, "any", "", "address for devices of every kind: MQTT, WebSocket and both over TLS on one port")
+	set.StringVar(&f.mqtt, "mqtt", "", "address for MQTT over TCP")
+	set.StringVar(&f.mqtts, "mqtts", "", "address for MQTT over TLS")
+	set.StringVar(&f.ws, "ws", "", "address for MQTT over WebSocket")
+	set.StringVar(&f.wss, "wss", "", "address for MQTT over secure WebSocket")
+	set.StringVar(&f.http, "http", "", "address for the management API")
+	set.StringVar(&f.tlsCert, "tls-cert", "", "PEM file with the TLS certificate; without one hubd makes its own")
+	set.StringVar(&f.tlsKey, "tls-key", "", "PEM file with its key")
+	set.StringVar(&f.apiKey, "api-key", "", "key that opens the management API; without one hubd makes its own")
+	set.StringVar(&f.limits, "limits", "default", "default, none, or a JSON file with fields of hub.Limits to change")
+	set.StringVar(&f.log, "log", "info", "debug, info, warn or error")
+	if err := set.Parse(args); err != nil {
+		return f, err
+	}
+	if f.data == "" || set.NArg() > 0 {
+		fmt.Fprintln(usage, "hubd: -data is required, and nothing but flags is taken")
+		set.Usage()
+		return f, flag.ErrHelp
+	}
+	return f, nil
+}
+
+// newLogger logs JSON lines to standard error through zap.
+func newLogger(level string) (*slog.Logger, func(), error) {
+	l, err := zapcore.ParseLevel(level)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg := zap.NewProductionConfig()
+	cfg.Level = zap.NewAtomicLevelAt(l)
+	z, err := cfg.Build()
+	if err != nil {
+		return nil, nil, err
+	}
+	return slog.New(zapslog.NewHandler(z.Core())), func() { _ = z.Sync() }, nil
+}
