@@ -57,8 +57,8 @@ func (s *session) presence(b *batch, e PresenceEvent) {
 	})
 }
 
-// Presence tells whether a device is online, and the event that made it so. The
-// error wraps ErrUnknownDevice.
+// Presence tells whether a device is online, and the event that made it so: the
+// latest one that is durable. The error wraps ErrUnknownDevice.
 func (h *Hub) Presence(ctx context.Context, id iot.DeviceID) (Presence, error) {
 	dev, err := h.Device(ctx, id)
 	if err != nil {
@@ -72,7 +72,17 @@ func (h *Hub) Presence(ctx context.Context, id iot.DeviceID) (Presence, error) {
 	if err != nil {
 		return p, err
 	}
-	return p, decodeJSON(e.Value, &p.Last)
+	if err := decodeJSON(e.Value, &p.Last); err != nil {
+		return p, err
+	}
+	switch {
+	case p.State != Online && p.State != Offline:
+	case p.Last.Online:
+		p.State = Online
+	default:
+		p.State = Offline
+	}
+	return p, nil
 }
 
 // PresenceEvents yields the stream of a device, since the time given.
