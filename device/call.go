@@ -134,7 +134,7 @@ func (t Timed) MarshalJSON() ([]byte, error) {
 // PostEvent posts an event with its output parameters and waits for the
 // platform's answer. Errors are those of Call.
 func (c *Client) PostEvent(ctx context.Context, identifier string, output any) error {
-	_, err := c.Call(ctx, "thing/event/"+identifier+"/post", Timed{Value: output, Time: time.Now()})
+	_, err := c.Call(ctx, "thing/event/"+identifier+"/post", Timed{Value: output, Time: c.cfg.Clock.Now()})
 	return err
 }
 

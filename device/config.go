@@ -3,8 +3,10 @@
 package device
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -43,6 +45,10 @@ type Config struct {
 	// ReportQueue is how many reports may wait for the connection; zero is 1000.
 	// Report and ReportEvent fail with ErrQueueFull beyond.
 	ReportQueue int
+	// Clock tells the time reports and events carry; nil is the operating system's.
+	Clock hal.Clock
+	// Random is where jitter comes from; nil is the operating system's.
+	Random io.Reader
 	// Logger hears of reconnects and of what no caller can be told; nil discards.
 	Logger *slog.Logger
 }
@@ -90,11 +96,22 @@ func (cfg *Config) check() error {
 	}
 	orDefault(&cfg.ReportQueue, defaultReportQueue)
 	orDefault(&cfg.SecureMode, auth.SecureTCP)
+	if cfg.Clock == nil {
+		cfg.Clock = systemClock{}
+	}
+	if cfg.Random == nil {
+		cfg.Random = rand.Reader
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	return nil
 }
+
+// systemClock is the operating system's.
+type systemClock struct{}
+
+func (systemClock) Now() time.Time { return time.Now() }
 
 func orDefault[T ~int | ~int64](v *T, d T) {
 	if *v == 0 {

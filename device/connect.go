@@ -4,8 +4,9 @@ package device
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
+	"io"
 	"time"
 
 	"github.com/openalink/iot/auth"
@@ -161,8 +162,7 @@ func (c *Client) lost() {
 // pause sleeps for a random time and returns the bound of the next one: the
 // decorrelated jitter that keeps a fleet from coming back all at once.
 func (c *Client) pause(last time.Duration) time.Duration {
-	next := c.cfg.MinBackoff + rand.N(max(3*last-c.cfg.MinBackoff, 1))
-	next = min(next, c.cfg.MaxBackoff)
+	next := min(c.cfg.MinBackoff+c.random(max(3*last-c.cfg.MinBackoff, 1)), c.cfg.MaxBackoff)
 	t := time.NewTimer(next)
 	defer t.Stop()
 	select {
@@ -170,4 +170,13 @@ func (c *Client) pause(last time.Duration) time.Duration {
 	case <-c.ctx.Done():
 	}
 	return next
+}
+
+// random returns a duration below bound.
+func (c *Client) random(bound time.Duration) time.Duration {
+	var b [8]byte
+	if _, err := io.ReadFull(c.cfg.Random, b[:]); err != nil {
+		return bound / 2 // a board without random numbers still reconnects
+	}
+	return time.Duration(binary.LittleEndian.Uint64(b[:]) % uint64(bound))
 }

@@ -4,7 +4,6 @@ package device
 
 import (
 	"context"
-	"time"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/topic"
@@ -22,7 +21,7 @@ type report struct {
 // platform did not acknowledge. Each carries the time of the call. It fails with
 // ErrQueueFull or ErrClosed. Reports live in memory: Close drops what waits.
 func (c *Client) Report(values map[string]any) error {
-	now := time.Now()
+	now := c.cfg.Clock.Now()
 	timed := make(map[string]Timed, len(values))
 	for k, v := range values {
 		timed[k] = Timed{Value: v, Time: now}
@@ -32,7 +31,7 @@ func (c *Client) Report(values map[string]any) error {
 
 // ReportEvent is Report for an event.
 func (c *Client) ReportEvent(identifier string, output any) error {
-	return c.enqueue("thing/event/"+identifier+"/post", Timed{Value: output, Time: time.Now()})
+	return c.enqueue("thing/event/"+identifier+"/post", Timed{Value: output, Time: c.cfg.Clock.Now()})
 }
 
 // Waiting returns how many reports wait.

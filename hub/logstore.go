@@ -24,15 +24,17 @@ type storeSink struct {
 	st      store.Engine
 	mu      sync.Mutex
 	waiting []LogEntry
+	taken   int64 // entries ever taken, and of those stored or given up
+	settled int64
 	busy    bool // a goroutine is draining waiting
 	closed  bool
-	idle    sync.Cond
+	changed sync.Cond // settled or busy
 	dropped atomic.Int64
 }
 
 func newStoreSink(st store.Engine) *storeSink {
 	s := &storeSink{st: st}
-	s.idle.L = &s.mu
+	s.changed.L = &s.mu
 	return s
 }
 
@@ -45,6 +47,7 @@ func (s *storeSink) Log(e LogEntry) {
 		return
 	}
 	s.waiting = append(s.waiting, e)
+	s.taken++
 	if !s.busy {
 		s.busy = true
 		go s.drain()
@@ -61,7 +64,7 @@ func (s *storeSink) drain() {
 		if n == 0 {
 			s.busy = false
 			s.waiting = nil
-			s.idle.Broadcast()
+			s.changed.Broadcast()
 			s.mu.Unlock()
 			return
 		}
@@ -75,6 +78,10 @@ func (s *storeSink) drain() {
 		if err := store.Commit(context.Background(), s.st, &b); err != nil {
 			s.dropped.Add(int64(n))
 		}
+		s.mu.Lock()
+		s.settled += int64(n)
+		s.changed.Broadcast()
+		s.mu.Unlock()
 	}
 }
 
@@ -90,16 +97,19 @@ func logKey(id iot.DeviceID) string {
 func (s *storeSink) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.busy {
-		s.idle.Wait()
+	for target := s.taken; s.settled < target; {
+		s.changed.Wait()
 	}
 }
 
+// close waits for what was logged and ends the draining.
 func (s *storeSink) close() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.closed = true
-	s.mu.Unlock()
-	s.flush()
+	for s.busy {
+		s.changed.Wait()
+	}
 }
 
 // recordFormat is the first byte of every value the hub stores.

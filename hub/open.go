@@ -28,6 +28,9 @@ func (h *Hub) open(ctx context.Context, s *session, l login) (resumed bool, err 
 	d := s.d
 	implicit := l.implicit()
 	err = h.do(ctx, d, func(b *batch) error {
+		if d.rec.Disabled { // since admit looked
+			return h.refuse(l, hal.NotAuthorized, CauseDisabledDevice, ErrDisabled)
+		}
 		resumed = s.start(b, implicit)
 		return nil
 	})

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/hub"
@@ -50,18 +52,36 @@ func (f *File) Apply(ctx context.Context, h *hub.Hub, report func(Line)) error {
 		}
 		tell(l)
 	}
-	for _, d := range f.Devices {
+	for some := range slices.Chunk(f.Devices, together) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		id := iot.DeviceID{Product: d.ProductKey, Name: d.DeviceName}
-		_, err := h.RegisterDevice(ctx, hub.Device{ID: id, Secret: d.DeviceSecret, Tags: d.Tags})
-		tell(Line{Kind: "device", Name: id.String(), Err: err})
+		for _, l := range register(ctx, h, some) {
+			tell(l)
+		}
 	}
 	for _, a := range f.Applications {
 		tell(Line{Kind: "application", Name: a.AccessKey, Err: errNotServed})
 	}
 	return failed
+}
+
+// together is how many devices are registered at once, to share commits.
+const together = 256
+
+// register registers some devices and returns their lines, in order.
+func register(ctx context.Context, h *hub.Hub, some []Device) []Line {
+	lines := make([]Line, len(some))
+	var wg sync.WaitGroup
+	for i, d := range some {
+		wg.Go(func() {
+			id := iot.DeviceID{Product: d.ProductKey, Name: d.DeviceName}
+			_, err := h.RegisterDevice(ctx, hub.Device{ID: id, Secret: d.DeviceSecret, Tags: d.Tags})
+			lines[i] = Line{Kind: "device", Name: id.String(), Err: err}
+		})
+	}
+	wg.Wait()
+	return lines
 }
 
 func (p *Product) apply(ctx context.Context, h *hub.Hub) error {
