@@ -48,15 +48,16 @@ type hubd struct {
 	log   *lockedBuffer
 }
 
-// startHubd runs hubd with an empty store and the fleet until the test ends.
-func startHubd(t *testing.T) *hubd {
+// startHubd runs hubd with an empty store and the fleet until the test ends. args
+// come behind the usual ones and outdo them.
+func startHubd(t *testing.T, args ...string) *hubd {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command(hubdProgram,
+	cmd := exec.Command(hubdProgram, append([]string{
 		"-data", filepath.Join(dir, "data"), "-provision", writeFleet(t, dir), "-api-key", apiKey, "-limits", "none",
 		"-any", "127.0.0.1:0", "-mqtt", "127.0.0.1:0", "-mqtts", "127.0.0.1:0", "-ws", "127.0.0.1:0",
 		"-wss", "127.0.0.1:0", "-http", "127.0.0.1:0", "-tls-cert", certificates.cert, "-tls-key", certificates.key,
-	)
+	}, args...)...)
 	h := &hubd{addrs: map[string]string{}, log: &lockedBuffer{}}
 	cmd.Stderr = h.log
 	out, err := cmd.StdoutPipe()

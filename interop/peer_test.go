@@ -80,12 +80,21 @@ type peerConfig struct {
 type event struct {
 	Event, Do, Name, Topic, Payload, Text string
 	Code                                  int
+	Resumed                               bool
 	Body                                  json.RawMessage
+}
+
+func (e event) decode(t *testing.T, text string, v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), v); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
 }
 
 // peer is a running client program that takes orders.
 type peer struct {
 	t      *testing.T
+	cmd    *exec.Cmd
 	orders io.WriteCloser
 	events chan event
 	log    *lockedBuffer
@@ -105,7 +114,7 @@ func startPeer(t *testing.T, d device, cfg peerConfig, program ...string) *peer 
 	}
 	cmd := exec.Command(program[0], append(program[1:], string(text))...)
 	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+certificates.ca)
-	p := &peer{t: t, events: make(chan event, 256), log: &lockedBuffer{}}
+	p := &peer{t: t, cmd: cmd, events: make(chan event, 256), log: &lockedBuffer{}}
 	cmd.Stderr = p.log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -140,6 +149,9 @@ func (p *peer) order(t *testing.T, o object) {
 		t.Fatal(err)
 	}
 }
+
+// kill ends the client at once, as a power cut does.
+func (p *peer) kill() { _ = p.cmd.Process.Kill() }
 
 // want returns the next event of a kind; others before it are passed over.
 func (p *peer) want(t *testing.T, kind string) event {
