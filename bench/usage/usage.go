@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package usage is what a measured server says about itself.
+package usage
+
+import (
+	"time"
+
+	"github.com/openalink/iot/store/bolt"
+)
+
+// Snapshot is what a server has used since it started.
+type Snapshot struct {
+	Addr         string // where it listens
+	At           time.Duration
+	CPU          time.Duration // user and system
+	Mallocs      uint64
+	StoreMallocs uint64 // those of the store, if it was told to tell them apart
+	Messages     int64  // counted at the hook of the front door or the broker
+	RSS          int64  // bytes
+	Written      int64  // bytes sent to disks
+	Store        bolt.Stats
+}
+
+// Since returns what was used between the earlier snapshot and s. RSS is a
+// difference too.
+func (s Snapshot) Since(before Snapshot) Snapshot {
+	s.At -= before.At
+	s.CPU -= before.CPU
+	s.Mallocs -= before.Mallocs
+	s.StoreMallocs -= before.StoreMallocs
+	s.Messages -= before.Messages
+	s.RSS -= before.RSS
+	s.Written -= before.Written
+	s.Store.Groups -= before.Store.Groups
+	s.Store.Batches -= before.Store.Batches
+	s.Store.Writes -= before.Store.Writes
+	s.Store.Appends -= before.Store.Appends
+	s.Store.CommitTime -= before.Store.CommitTime
+	return s
+}
+
+// Cores is how many processors were busy on average.
+func (s Snapshot) Cores() float64 { return s.CPU.Seconds() / s.At.Seconds() }
