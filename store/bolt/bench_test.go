@@ -190,7 +190,7 @@ func put64(b *testing.B, put func(key, value []byte) error) {
 // transactions of 4096 appends and 100 puts.
 func BenchmarkBareIngest(b *testing.B) {
 	db, err := bbolt.Open(filepath.Join(b.TempDir(), "bare.db"), 0o600, &bbolt.Options{
-		PageSize: 4096, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, InitialMmapSize: 4 << 30,
+		PageSize: 4096, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, InitialMmapSize: 1 << 30,
 	})
 	if err != nil {
 		b.Fatal(err)
