@@ -12,12 +12,11 @@ import (
 )
 
 // client is a device program of others, or ours, that holds the conversation of
-// converse over each of its transports.
+// converse over every transport.
 type client struct {
-	name       string
-	program    func(t *testing.T) []string // skips or fails when the program is missing
-	transports []string
-	scheme     map[string]string // what it calls mqtt and mqtts, if not so
+	name    string
+	program func(t *testing.T) []string // skips or fails when the program is missing
+	scheme  map[string]string           // what it calls mqtt and mqtts, if not so
 }
 
 var everyWay = []string{"tcp", "tls", "ws", "wss", "any", "any-tls", "any-ws", "any-wss"}
@@ -25,34 +24,65 @@ var everyWay = []string{"tcp", "tls", "ws", "wss", "any", "any-tls", "any-ws", "
 var pahoScheme = map[string]string{"mqtts": "tls", "mqtt": "tcp"}
 
 var clients = []client{
-	{name: "alibabacloud-iot-device-sdk-1.2.8", transports: everyWay, program: func(t *testing.T) []string {
+	{name: "alibabacloud-iot-device-sdk-1.2.8", program: func(t *testing.T) []string {
 		return []string{needNPM(t, "alibabacloud-iot-device-sdk", "1.2.8"), "npm/device.js"}
 	}},
-	{name: "aliyun-iot-device-sdk-1.0.1", transports: everyWay, program: func(t *testing.T) []string {
+	{name: "aliyun-iot-device-sdk-1.0.1", program: func(t *testing.T) []string {
 		return []string{needNPM(t, "aliyun-iot-device-sdk", "1.0.1"), "npm/device101.js"}
 	}},
-	{name: "paho-mqtt-python", transports: everyWay, scheme: pahoScheme, program: func(t *testing.T) []string {
+	{name: "paho-mqtt-python", scheme: pahoScheme, program: func(t *testing.T) []string {
 		return []string{needPaho(t), "python/device.py"}
 	}},
-	{name: "openalink-device", transports: everyWay, scheme: pahoScheme, program: func(*testing.T) []string {
+	{name: "openalink-device", scheme: pahoScheme, program: func(*testing.T) []string {
 		return []string{deviceProgram}
 	}},
+}
+
+// start runs the client as lamp over a transport of h.
+func (c client) start(t *testing.T, h *hubd, transport string) *peer {
+	t.Helper()
+	scheme, rest, _ := strings.Cut(h.url(transport), ":")
+	if s := c.scheme[scheme]; s != "" {
+		scheme = s
+	}
+	return startPeer(t, lamp, peerConfig{URL: scheme + ":" + rest}, c.program(t)...)
 }
 
 func TestClients(t *testing.T) {
 	for _, c := range clients {
 		t.Run(c.name, func(t *testing.T) {
-			program := c.program(t)
+			c.program(t)
 			h := startHubd(t)
-			for _, transport := range c.transports {
-				t.Run(transport, func(t *testing.T) {
-					scheme, rest, _ := strings.Cut(h.url(transport), ":")
-					if s := c.scheme[scheme]; s != "" {
-						scheme = s
-					}
-					converse(t, h, startPeer(t, lamp, peerConfig{URL: scheme + ":" + rest}, program...))
-				})
+			for _, transport := range everyWay {
+				t.Run(transport, func(t *testing.T) { converse(t, h, c.start(t, h, transport)) })
 			}
+		})
+	}
+}
+
+// What was acknowledged survives a kill of the platform, and the clients come back
+// by themselves.
+func TestClientsSurviveKill(t *testing.T) {
+	for _, c := range clients {
+		t.Run(c.name, func(t *testing.T) {
+			c.program(t)
+			data := t.TempDir()
+			h := startHubd(t, "-data", data)
+			p := c.start(t, h, "tcp")
+			p.want(t, "online")
+			wantOK(t, "answer to the client", p.ask(t, object{"do": "post", "params": object{"Temperature": 20}}))
+			if err := h.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			h.stop()
+			p.want(t, "offline")
+			h = startHubd(t, "-data", data, "-mqtt", h.addrs["mqtt"])
+			p.want(t, "online")
+			if got := h.property(t, lamp, "Temperature"); got != 20.0 {
+				t.Errorf("Temperature is %v after the kill, want 20", got)
+			}
+			wantOK(t, "answer to the client", p.ask(t, object{"do": "post", "params": object{"Temperature": 30}}))
+			wantOK(t, "answer of the client", h.setProperties(t, lamp, object{"Power": 1}))
 		})
 	}
 }

@@ -2,10 +2,12 @@ module github.com/openalink/iot/interop
 
 go 1.26.0
 
-require github.com/openalink/iot v0.0.0
+require (
+	github.com/eclipse/paho.mqtt.golang v1.5.1
+	github.com/openalink/iot v0.0.0
+)
 
 require (
-	github.com/eclipse/paho.mqtt.golang v1.5.1 // indirect
 	github.com/gorilla/websocket v1.5.3 // indirect
 	golang.org/x/net v0.44.0 // indirect
 	golang.org/x/sync v0.20.0 // indirect

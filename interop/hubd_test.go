@@ -46,6 +46,8 @@ type hubd struct {
 	api
 	addrs map[string]string // by name of the listener
 	log   *lockedBuffer
+	cmd   *exec.Cmd
+	stop  func() // SIGTERM, once, and waits
 }
 
 // startHubd runs hubd with an empty store and the fleet until the test ends. args
@@ -58,7 +60,7 @@ func startHubd(t *testing.T, args ...string) *hubd {
 		"-any", "127.0.0.1:0", "-mqtt", "127.0.0.1:0", "-mqtts", "127.0.0.1:0", "-ws", "127.0.0.1:0",
 		"-wss", "127.0.0.1:0", "-http", "127.0.0.1:0", "-tls-cert", certificates.cert, "-tls-key", certificates.key,
 	}, args...)...)
-	h := &hubd{addrs: map[string]string{}, log: &lockedBuffer{}}
+	h := &hubd{addrs: map[string]string{}, log: &lockedBuffer{}, cmd: cmd}
 	cmd.Stderr = h.log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -67,7 +69,7 @@ func startHubd(t *testing.T, args ...string) *hubd {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	stopAtEnd(t, cmd, h.log)
+	h.stop = stopAtEnd(t, cmd, h.log)
 	lines := bufio.NewScanner(out)
 	for lines.Scan() && lines.Text() != "ready" {
 		if w := strings.Fields(lines.Text()); len(w) == 3 && w[0] == "listening" {
@@ -86,20 +88,24 @@ func startHubd(t *testing.T, args ...string) *hubd {
 	return h
 }
 
-// stopAtEnd ends a program with SIGTERM when the test ends, and shows what it
-// logged if the test failed.
-func stopAtEnd(t *testing.T, cmd *exec.Cmd, log *lockedBuffer) {
-	t.Cleanup(func() {
+// stopAtEnd ends a program with SIGTERM when the test ends, or when stop is
+// called, and shows what it said if the test failed.
+func stopAtEnd(t *testing.T, cmd *exec.Cmd, log *lockedBuffer) (stop func()) {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		kill := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
 		err := cmd.Wait()
 		if !kill.Stop() {
 			t.Errorf("%s did not end within 10 s of SIGTERM: %v", filepath.Base(cmd.Path), err)
 		}
+	})
+	t.Cleanup(func() {
+		stop()
 		if t.Failed() {
 			t.Logf("%s said:\n%s", filepath.Base(cmd.Path), log)
 		}
 	})
+	return stop
 }
 
 func writeFleet(t *testing.T, dir string) string {

@@ -60,5 +60,6 @@ obey({
   untag: (o) => device.deleteTags([o.name], answer(o)),
   publish: (o) => device.publish(o.topic, o.payload, { qos: 1 }, (err) => tell('published', { topic: o.topic, text: err ? String(err) : '' })),
   subscribe: (o) => device.subscribe(o.topic, { qos: 1 }, (err, granted) => tell('subscribed', { topic: o.topic, code: err ? 128 : granted[0].qos })),
+  config: (o) => device.getConfig(answer(o)),
   end: () => device.end(false, () => tell('ended')),
 });
