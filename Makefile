@@ -11,7 +11,7 @@ test:
 
 lint:
 	@out=$$(gofumpt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "not formatted:"; echo "$$out"; exit 1; fi
-	@for m in $(MODULES); do echo "== lint $$m"; (cd $$m && go vet ./... && golangci-lint run --config $(CURDIR)/.golangci.yml ./...) || exit 1; done
+	@for m in $(MODULES); do echo "== lint $$m"; (cd $$m && go vet -tags interop ./... && golangci-lint run --config $(CURDIR)/.golangci.yml --build-tags interop ./...) || exit 1; done
 
 # Every fuzz target for FUZZTIME, one after the other.
 fuzz:
