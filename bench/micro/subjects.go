@@ -24,8 +24,8 @@ func Yardstick() func() {
 	payload := load.Post(450)
 	return func() {
 		must(gjson.GetBytes(payload, "id").Str == "123")
-		must(gjson.GetBytes(payload, "params.Temperature").Num == 21.5)
-		must(gjson.GetBytes(payload, "params.Level").Num == 75)
+		must(gjson.GetBytes(payload, "version").Str == "1.0")
+		must(gjson.GetBytes(payload, "params.Power").Num == 1)
 	}
 }
 
@@ -60,7 +60,7 @@ func Ledger() func() {
 			mochiauth.RString("/broadcast/" + device.Product + "/#"): mochiauth.ReadOnly,
 		},
 	}}}
-	client := &mochi.Client{ID: string(load.Triple(1).ClientID)}
+	client := &mochi.Client{ID: load.Triple(1).ClientID}
 	client.Properties.Username = []byte(user)
 	return func() {
 		_, ok := ledger.ACLOk(client, name, true)

@@ -11,15 +11,18 @@ import (
 
 // Snapshot is what a server has used since it started.
 type Snapshot struct {
-	Addr         string // where it listens
-	At           time.Duration
-	CPU          time.Duration // user and system
-	Mallocs      uint64
-	StoreMallocs uint64 // those of the store, if it was told to tell them apart
-	Messages     int64  // counted at the hook of the front door or the broker
-	RSS          int64  // bytes
-	Written      int64  // bytes sent to disks
-	Store        bolt.Stats
+	Addr     string // where it listens
+	At       time.Duration
+	CPU      time.Duration // user and system
+	Messages int64         // counted at the hook of the front door or the broker
+	RSS      int64         // bytes
+	Written  int64         // bytes sent to disks
+	Store    bolt.Stats
+
+	Mallocs uint64
+	Tiny    uint64 // those of Mallocs that share a block with others
+	// Those of Mallocs that are not tiny, by who made them. See Profile.
+	StoreMallocs, AboveMallocs uint64
 }
 
 // Since returns what was used between the earlier snapshot and s. RSS is a
@@ -28,7 +31,9 @@ func (s Snapshot) Since(before Snapshot) Snapshot {
 	s.At -= before.At
 	s.CPU -= before.CPU
 	s.Mallocs -= before.Mallocs
+	s.Tiny -= before.Tiny
 	s.StoreMallocs -= before.StoreMallocs
+	s.AboveMallocs -= before.AboveMallocs
 	s.Messages -= before.Messages
 	s.RSS -= before.RSS
 	s.Written -= before.Written

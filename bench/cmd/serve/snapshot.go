@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/metrics"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -27,7 +28,7 @@ func (s *server) snapshot() usage.Snapshot {
 	runtime.ReadMemStats(&m)
 	u := usage.Snapshot{
 		Addr: s.addr, At: time.Since(epoch), CPU: time.Duration(ru.Utime.Nano() + ru.Stime.Nano()),
-		Mallocs: m.Mallocs, Messages: s.meter.messages.Load(), RSS: resident(), Written: written(),
+		Mallocs: m.Mallocs, Tiny: tinyMallocs(), Messages: s.meter.messages.Load(), RSS: resident(), Written: written(),
 	}
 	if s.received != nil {
 		u.Messages = atomic.LoadInt64(s.received)
@@ -36,9 +37,16 @@ func (s *server) snapshot() usage.Snapshot {
 		u.Store = s.bolt.Stats()
 	}
 	if s.allocs {
-		u.StoreMallocs = storeMallocs()
+		u.Profile()
 	}
 	return u
+}
+
+// tinyMallocs counts the allocations of a few bytes that share a block.
+func tinyMallocs() uint64 {
+	m := []metrics.Sample{{Name: "/gc/heap/tiny/allocs:objects"}}
+	metrics.Read(m)
+	return m[0].Value.Uint64()
 }
 
 // resident is the memory the process has, in bytes.
@@ -65,39 +73,4 @@ func written() (n int64) {
 		}
 	}
 	return n
-}
-
-// storeMallocs counts the allocations made by the store: those whose innermost
-// function of this module or bbolt is the store's. What a callback of the store
-// allocates is not the store's.
-func storeMallocs() (n uint64) {
-	runtime.GC() // the profile shows what was there two collections ago
-	runtime.GC()
-	records := make([]runtime.MemProfileRecord, 4096)
-	count, ok := runtime.MemProfile(records, true)
-	for !ok {
-		records = make([]runtime.MemProfileRecord, count+4096)
-		count, ok = runtime.MemProfile(records, true)
-	}
-	for _, r := range records[:count] {
-		if ofStore(r.Stack()) {
-			n += uint64(r.AllocObjects)
-		}
-	}
-	return n
-}
-
-func ofStore(stack []uintptr) bool {
-	frames := runtime.CallersFrames(stack)
-	for {
-		f, more := frames.Next()
-		switch {
-		case strings.HasPrefix(f.Function, "go.etcd.io/bbolt"), strings.HasPrefix(f.Function, "github.com/openalink/iot/store/bolt"):
-			return true
-		case strings.HasPrefix(f.Function, "github.com/openalink/iot"), strings.HasPrefix(f.Function, "main."):
-			return false
-		case !more:
-			return false
-		}
-	}
 }

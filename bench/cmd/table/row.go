@@ -19,7 +19,6 @@ type row struct {
 	must, aim  float64
 	least      bool // value should be high
 	free       bool // no bar
-	exact      bool // print must and aim with all their digits
 }
 
 func (r *row) reaches(bar float64) bool {

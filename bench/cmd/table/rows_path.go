@@ -111,28 +111,3 @@ func (b *bench) paced(what string, runs []outcome, free bool) {
 	b.add(row{what: "  server CPU a message", value: middle(runs, cpuEach) / 1e3, unit: " us", free: true})
 	b.disturbed(what, sides{ours: runs})
 }
-
-// allocRows tells the allocations of the store from the others.
-func (b *bench) allocRows(ctx context.Context) error {
-	for _, r := range []struct {
-		what     string
-		generate []string
-	}{
-		{"allocations a message above the store, window 20", []string{"-conns", "100", "-window", "20"}},
-		{"allocations a message above the store, 10,000/s", []string{"-conns", "100", "-rate", "10000"}},
-	} {
-		o, err := b.trial(ctx, []string{"-mode", "hub", "-allocs"}, r.generate)
-		if err != nil {
-			return err
-		}
-		n := o.messages()
-		total, inStore := float64(o.used.Mallocs)/n, float64(o.used.StoreMallocs)/n
-		b.add(row{
-			what: r.what, ours: fmt.Sprintf("%.2f in all", total), base: fmt.Sprintf("%.2f in the store", inStore),
-			value: total - inStore, must: 1,
-		})
-	}
-	b.note("Allocations above the store: all of the process (MemStats), less those whose innermost function of this module or of " +
-		"bbolt is the store's, from a profile of every allocation in a run of its own. Callbacks of the store count as above it.")
-	return nil
-}
