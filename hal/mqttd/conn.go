@@ -209,29 +209,24 @@ func (c *conn) writeChunks(b []byte) error {
 	const chunk = 16 << 10
 	for len(b) > 0 {
 		n := min(len(b), chunk)
-		if err := c.extend(c.s.cfg.WriteTimeout); err != nil {
-			return err
-		}
+		c.extend(time.Now().Add(c.s.cfg.WriteTimeout))
 		if _, err := c.nc.Write(b[:n]); err != nil {
 			return err
 		}
 		b = b[n:]
 	}
 	if c.raw != nil {
-		return c.extend(0) // writes that do not block obey it too
+		c.extend(time.Time{}) // writes that do not block obey it too
 	}
 	return nil
 }
 
-// extend sets the write deadline, 0 for none, unless the one of Close stands.
-func (c *conn) extend(d time.Duration) error {
+// extend sets the write deadline, unless the one of Close stands. A transport
+// without deadlines waits for ever.
+func (c *conn) extend(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.closed:
-		return nil
-	case d == 0:
-		return c.nc.SetWriteDeadline(time.Time{})
+	if !c.closed {
+		_ = c.nc.SetWriteDeadline(t)
 	}
-	return c.nc.SetWriteDeadline(time.Now().Add(d))
 }

@@ -3,6 +3,7 @@
 package mqttd
 
 import (
+	"errors"
 	"io"
 
 	"github.com/openalink/iot/hal"
@@ -123,8 +124,11 @@ func (c *conn) fill() hal.Cause {
 		c.last.Store(c.s.wheel.now.Load())
 		return ""
 	}
-	if err != nil && err != io.EOF && c.drains() {
+	switch {
+	case err != nil && err != io.EOF && c.drains():
 		return "" // woken to drain
+	case errors.Is(err, errText):
+		return hal.CauseProtocol
 	}
 	return hal.CauseReset
 }

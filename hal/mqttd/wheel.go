@@ -137,5 +137,9 @@ func (w *wheel) run(stop <-chan struct{}) {
 // seconds rounds up to ticks.
 func seconds(d time.Duration) int32 {
 	const longest = 1 << 30
-	return int32(min((max(d, 0)+tick-1)/tick, longest))
+	n := max(d, 0) / tick
+	if d > n*tick {
+		n++
+	}
+	return int32(min(n, longest))
 }
