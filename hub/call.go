@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	iot "github.com/openalink/iot"
@@ -216,6 +218,17 @@ func answerOf(mid int64, raw []byte) (Answer, error) {
 	return a, m.Err()
 }
 
+// callIDs makes the Alink ids of the platform's requests: numbers from 1 to the
+// largest of 31 bits, because firmware keeps them in 32. They begin anywhere, so
+// that an answer to a request of an earlier run of the hub is not taken for one of
+// this run, nor a request for an answer by SDKs that count from 1 themselves and
+// do not tell the two apart (aliyun-iot-device-sdk 1.0.1).
+type callIDs struct{ n atomic.Uint32 }
+
+func (c *callIDs) next() string {
+	return strconv.FormatUint(uint64(c.n.Add(1))%math.MaxInt32+1, 10)
+}
+
 // outgoing is an Alink request and the id its answer carries.
 type outgoing struct {
 	id    string
@@ -229,13 +242,13 @@ func (h *Hub) request(method string, params any) (outgoing, error) {
 	if err != nil {
 		return outgoing{}, fmt.Errorf("%w: params of %s: %w", ErrInvalid, method, err)
 	}
-	id := h.callIDs.Next()
+	id := h.callIDs.next()
 	return outgoing{id, alink.AppendCall(nil, &alink.Call{ID: id, Method: method, Params: raw})}, nil
 }
 
 // appendCall writes a request nobody waits for the answer of.
 func (h *Hub) appendCall(dst []byte, method string, params []byte) []byte {
-	return alink.AppendCall(dst, &alink.Call{ID: h.callIDs.Next(), Method: method, Params: params})
+	return alink.AppendCall(dst, &alink.Call{ID: h.callIDs.next(), Method: method, Params: params})
 }
 
 // methodPath turns thing.service.property.set into its topic path.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -54,7 +55,7 @@ type Hub struct {
 	traces  traces
 	news    news
 	ids     ids
-	callIDs alink.IDs
+	callIDs callIDs
 	calls   *alink.Calls
 	mux     *alink.Mux
 	decoy   auth.Secret // verified against for unknown devices
@@ -132,6 +133,7 @@ func newHub(cfg Config) *Hub {
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.decoy = auth.NewSecret(h.randomHex(16))
+	h.callIDs.n.Store(rand.Uint32())
 	h.products.byKey = make(map[string]*product)
 	workers := cfg.Workers
 	if workers <= 0 {
