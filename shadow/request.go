@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shadow
+
+import (
+	"bytes"
+
+	"github.com/tidwall/gjson"
+)
+
+// Request is a message on /shadow/update.
+type Request struct {
+	Method string // update, get or delete
+	// Version is the version the sender gives; HasVersion tells that it did.
+	Version    int64
+	HasVersion bool
+	// Token is the sender's clientToken as JSON, repeated in the answer; empty
+	// without one (wire facts section 1 row 26).
+	Token string
+
+	state, reported, desired gjson.Result
+}
+
+// maxNesting bounds the depth of a request before anything recursive reads it.
+const maxNesting = 64
+
+// ParseRequest reads a request. The request keeps parts of a copy of payload. The
+// error is an *Error with code 400, 401, 403, 406 or 407.
+//
+// One defect of real firmware is mended before: doubled and trailing commas
+// (wire facts section 1 row 24).
+func ParseRequest(payload []byte) (*Request, error) {
+	payload = bytes.TrimRight(payload, "\x00 \r\n\t")
+	if len(payload) == 0 {
+		return nil, refuse(EmptyDocument, "the document is empty")
+	}
+	if nesting(payload) > maxNesting {
+		return nil, refuse(BadJSON, "the document is nested too deep")
+	}
+	if !gjson.ValidBytes(payload) {
+		if payload = mendCommas(payload); !gjson.ValidBytes(payload) {
+			return nil, refuse(BadJSON, "the document is not JSON")
+		}
+	}
+	root := gjson.ParseBytes(payload)
+	if !root.IsObject() {
+		return nil, refuse(BadJSON, "the document is not an object")
+	}
+	return newRequest(root)
+}
+
+func newRequest(root gjson.Result) (*Request, error) {
+	r := &Request{}
+	var method, version gjson.Result
+	members := 0
+	root.ForEach(func(key, value gjson.Result) bool {
+		members++
+		switch key.Str {
+		case "method":
+			method = value
+		case "state":
+			r.state = value
+		case "version":
+			version = value
+		case "clientToken":
+			r.Token = value.Raw
+		}
+		return true
+	})
+	switch {
+	case members == 0:
+		return nil, refuse(EmptyDocument, "the document is empty")
+	case method.Type != gjson.String || method.Str == "":
+		return nil, refuse(NoMethod, "method is missing")
+	case method.Str != "update" && method.Str != "get" && method.Str != "delete":
+		return nil, refuse(UnknownMethod, "method is none of update, get and delete")
+	case version.Exists() && (version.Type != gjson.Number || version.Num != float64(version.Int())):
+		return nil, refuse(BadVersion, "version is not a whole number")
+	}
+	r.Method = method.Str
+	r.Version, r.HasVersion = version.Int(), version.Exists()
+	r.reported, r.desired = r.state.Get("reported"), r.state.Get("desired")
+	return r, nil
+}
+
+// nesting is how deep brackets nest outside strings.
+func nesting(b []byte) int {
+	depth, deepest, quoted := 0, 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case c == '\\' && quoted:
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+			deepest = max(deepest, depth)
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return deepest
+}
+
+// mendCommas drops commas before another comma or a closing bracket, outside of
+// strings.
+func mendCommas(b []byte) []byte {
+	out := make([]byte, 0, len(b))
+	quoted := false
+	for i := 0; i < len(b); i++ {
+		c := b[i]
+		switch {
+		case c == '\\' && quoted && i+1 < len(b):
+			out = append(out, c)
+			i++
+			c = b[i]
+		case c == '"':
+			quoted = !quoted
+		case c == ',' && !quoted:
+			rest := bytes.TrimLeft(b[i+1:], " \r\n\t")
+			if len(rest) > 0 && (rest[0] == ',' || rest[0] == '}' || rest[0] == ']') {
+				continue
+			}
+		}
+		out = append(out, c)
+	}
+	return out
+}
