@@ -60,6 +60,17 @@ func TestClients(t *testing.T) {
 	}
 }
 
+// The documented limits leave room for all of them.
+func TestClientsUnderLimits(t *testing.T) {
+	for _, c := range clients {
+		t.Run(c.name, func(t *testing.T) {
+			c.program(t)
+			h := startHubd(t, "-limits", "default")
+			converse(t, h, c.start(t, h, "any"))
+		})
+	}
+}
+
 // What was acknowledged survives a kill of the platform, and the clients come back
 // by themselves.
 func TestClientsSurviveKill(t *testing.T) {

@@ -5,6 +5,8 @@
 package interop_test
 
 import (
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -44,6 +46,20 @@ func TestPahoMQTT31(t *testing.T) {
 	needPaho(t)
 	h := startHubd(t)
 	converse(t, h, startPaho(t, h, peerConfig{Level: 3}))
+}
+
+// hubd makes a certificate when it is given none; clients that trust it get in.
+func TestPahoSelfSigned(t *testing.T) {
+	python, data := needPaho(t), t.TempDir()
+	h := startHubd(t, "-data", data, "-tls-cert", "", "-tls-key", "")
+	for _, transport := range []string{"tls", "wss", "any-tls"} {
+		t.Run(transport, func(t *testing.T) {
+			url := strings.Replace(h.url(transport), "mqtts:", "tls:", 1)
+			p := startPeer(t, lamp, peerConfig{URL: url, CA: filepath.Join(data, "tls.crt")}, python, "python/device.py")
+			p.want(t, "online")
+			wantOK(t, "answer to the client", p.ask(t, object{"do": "post", "params": object{"Temperature": 20}}))
+		})
+	}
 }
 
 // A device that vanishes without a word comes back to its session.

@@ -107,7 +107,9 @@ func startPeer(t *testing.T, d device, cfg peerConfig, program ...string) *peer 
 	if cfg.DeviceSecret == "" {
 		cfg.DeviceSecret = d.secret.Reveal()
 	}
-	cfg.CA = certificates.ca
+	if cfg.CA == "" {
+		cfg.CA = certificates.ca
+	}
 	text, err := json.Marshal(cfg)
 	if err != nil {
 		t.Fatal(err)
