@@ -98,6 +98,9 @@ func stopAtEnd(t *testing.T, cmd *exec.Cmd, log *lockedBuffer) (stop func()) {
 		if !kill.Stop() {
 			t.Errorf("%s did not end within 10 s of SIGTERM: %v", filepath.Base(cmd.Path), err)
 		}
+		if cmd.ProcessState.ExitCode() > 0 { // below zero: ended by the signal
+			t.Errorf("%s: %v", filepath.Base(cmd.Path), err)
+		}
 	})
 	t.Cleanup(func() {
 		stop()
