@@ -10,6 +10,7 @@ import (
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/auth"
+	"github.com/openalink/iot/shadow"
 )
 
 // Device is a registered device as applications see it.
@@ -72,9 +73,11 @@ type device struct {
 	stored *storedSession // what a clean session 0 resumes; nil otherwise
 	queue  queue
 	values values
+	shadow *shadow.Document // nil until it is used
 
 	connects atomic.Int64 // rate state of logins
 	downRate atomic.Int64 // rate state of downlinks
+	shadows  atomic.Int64 // rate state of shadow requests
 }
 
 func deviceKey(prefix string, id iot.DeviceID) []byte {
@@ -91,6 +94,7 @@ const (
 	prefixStatus  = "o/"  // last presence event
 	prefixQueue   = "q/"  // queued downlinks: q/pk/dn/<id>
 	prefixIotID   = "i/"  // IotID to device
+	prefixShadow  = "w/"  // shadow document
 )
 
 // public renders the device; mu is held.

@@ -16,6 +16,7 @@ import (
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/alink"
 	"github.com/openalink/iot/auth"
+	"github.com/openalink/iot/shadow"
 	"github.com/openalink/iot/store"
 )
 
@@ -36,6 +37,10 @@ type Config struct {
 	Secrets auth.SecretSource
 	// LogSink takes the log entries instead of the store.
 	LogSink LogSink
+	// RenumberShadows takes shadow updates of devices with a version that is not
+	// above the stored one, instead of answering 409, for firmware that counts from
+	// 1 at every boot (wire facts section 1 row 25).
+	RenumberShadows bool
 	// Logger hears what the hub cannot tell a caller; nil discards it.
 	Logger *slog.Logger
 	// Workers is how many goroutines handle messages; zero means one a processor.
@@ -59,6 +64,7 @@ type Hub struct {
 	calls   *alink.Calls
 	mux     *alink.Mux
 	decoy   auth.Secret // verified against for unknown devices
+	shadows shadow.Rules
 	devices *registry
 	shards  []*shard
 	batches sync.Pool
@@ -86,7 +92,7 @@ type Hub struct {
 }
 
 // rates are the limits of one device or connection, ready to be applied.
-type rates struct{ up0, up1, in, down, logins rate }
+type rates struct{ up0, up1, in, down, logins, shadow rate }
 
 func (r *rates) uplinkLimited() bool {
 	return !r.up0.unlimited() || !r.up1.unlimited() || !r.in.unlimited()
@@ -121,6 +127,10 @@ func newHub(cfg Config) *Hub {
 		limits = *cfg.Limits
 	}
 	h.limits = limits.withDefaults()
+	h.shadows = shadow.Rules{
+		MaxBytes: h.limits.ShadowBytes, MaxDepth: h.limits.ShadowDepth, MaxMembers: h.limits.ShadowMembers,
+		RenumberStale: cfg.RenumberShadows,
+	}
 	h.setRates()
 	if h.logger == nil {
 		h.logger = slog.New(slog.DiscardHandler)
@@ -149,7 +159,7 @@ func (h *Hub) setRates() {
 	l := &h.limits
 	h.rates = rates{
 		up0: perSecond(l.UplinkQoS0), up1: perSecond(l.UplinkQoS1), in: perSecond(l.ConnectionBytes),
-		down: perSecond(l.Downlink), logins: newRate(l.ConnectsPerMinute, time.Minute),
+		down: perSecond(l.Downlink), logins: newRate(l.ConnectsPerMinute, time.Minute), shadow: perSecond(l.ShadowRequests),
 	}
 	h.connects.rate = perSecond(l.Connects)
 	h.uplinks.rate = perSecond(l.Uplinks)

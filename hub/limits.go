@@ -44,6 +44,14 @@ type Limits struct {
 	// as unavailable (CONNACK 3).
 	ConnectsPerMinute int
 
+	// ShadowBytes, ShadowDepth and ShadowMembers bound a shadow document; beyond
+	// them a change is refused with 400 or 408. ShadowRequests is requests a second
+	// of a device; the next one is not answered.
+	ShadowBytes    int
+	ShadowDepth    int
+	ShadowMembers  int
+	ShadowRequests int
+
 	// Connects, Uplinks and Downlinks are per second for the whole hub, handled as
 	// their counterparts of one device.
 	Connects  int
@@ -97,6 +105,10 @@ func DefaultLimits() Limits {
 		KeepAliveMin:       30 * time.Second,
 		KeepAliveMax:       1200 * time.Second,
 		ConnectsPerMinute:  5,
+		ShadowBytes:        16 << 10,
+		ShadowDepth:        5,
+		ShadowMembers:      128,
+		ShadowRequests:     20,
 		Connects:           500,
 		Uplinks:            10_000,
 		Downlinks:          2_000,
@@ -119,9 +131,9 @@ func DefaultLimits() Limits {
 }
 
 // NoLimits returns limits without bounds where that is safe: for tests and
-// benchmarks. Message size, unacknowledged window and queues stay bounded.
+// benchmarks. Message size, unacknowledged window, shadows and queues stay bounded.
 func NoLimits() Limits {
-	return Limits{MessageBytes: 256 << 10, Unacked: 100}.withDefaults()
+	return Limits{}.withDefaults()
 }
 
 // withDefaults fills the fields that are never without limit.
@@ -132,6 +144,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Unacked <= 0 {
 		l.Unacked = d.Unacked
+	}
+	if l.ShadowBytes <= 0 || l.ShadowDepth <= 0 || l.ShadowMembers <= 0 {
+		l.ShadowBytes, l.ShadowDepth, l.ShadowMembers = d.ShadowBytes, d.ShadowDepth, d.ShadowMembers
 	}
 	if l.QueuedMessages <= 0 {
 		l.QueuedMessages = d.QueuedMessages

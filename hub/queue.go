@@ -35,7 +35,9 @@ type queued struct {
 	// Without it a downlink belongs to the session it was queued for.
 	hold bool
 	away bool // the device was away when it was queued
-	sent bool // sent at least once to this session or an earlier one it resumes
+	// control marks a shadow's control message: a later one takes its place.
+	control bool
+	sent    bool // sent at least once to this session or an earlier one it resumes
 
 	session   *session // in flight there; nil when not in flight
 	delivered bool     // acknowledged, the answer is awaited
@@ -47,6 +49,7 @@ const (
 	flagAway
 	flagSent
 	flagDelivered
+	flagControl
 )
 
 func queuePrefix(id iot.DeviceID) []byte { return append(deviceKey(prefixQueue, id), '/') }
@@ -62,7 +65,7 @@ func (q *queued) encode() []byte {
 	for _, f := range []struct {
 		set bool
 		bit byte
-	}{{q.hold, flagHold}, {q.away, flagAway}, {q.sent, flagSent}, {q.delivered, flagDelivered}} {
+	}{{q.hold, flagHold}, {q.away, flagAway}, {q.sent, flagSent}, {q.delivered, flagDelivered}, {q.control, flagControl}} {
 		if f.set {
 			flags |= f.bit
 		}
@@ -82,6 +85,7 @@ func decodeQueued(id int64, b []byte) (*queued, error) {
 	q := &queued{
 		id: id, packet: binary.BigEndian.Uint16(b[2:]), hold: flags&flagHold != 0, away: flags&flagAway != 0,
 		sent: flags&flagSent != 0, delivered: flags&flagDelivered != 0,
+		control: flags&flagControl != 0,
 	}
 	r := reader{b: b[4:]}
 	q.expires = r.varint()
@@ -157,6 +161,16 @@ func (u *queue) dropClean(b *batch, s *session) {
 		if !q.hold {
 			u.remove(b, s.d, q)
 			b.noteState(s.d, q, Expired, "session ended")
+		}
+	}
+}
+
+// dropControls removes control messages that are not on their way right now.
+func (u *queue) dropControls(b *batch, d *device) {
+	for _, q := range slices.Clone(u.all) {
+		if q.control && q.session == nil {
+			u.remove(b, d, q)
+			b.noteState(d, q, Cancelled, "a later one takes its place")
 		}
 	}
 }

@@ -251,7 +251,7 @@ func (h *Hub) DeleteDevice(ctx context.Context, id iot.DeviceID) error {
 	var s *session
 	err = h.do(ctx, d, func(b *batch) error {
 		s = d.sess
-		for _, prefix := range []string{prefixDevice, prefixValues, prefixSession} {
+		for _, prefix := range []string{prefixDevice, prefixValues, prefixSession, prefixShadow} {
 			b.st.Delete(deviceKey(prefix, d.id))
 		}
 		b.st.Delete([]byte(prefixIotID + d.rec.IotID))

@@ -51,6 +51,10 @@ func (sh *shard) uplink(b *batch, s *session, m *iot.Message, r *result) error {
 		if t.Path == "ntp/request" {
 			return sh.ntp(b, s, m)
 		}
+	case topic.FamilyShadow:
+		if t.Path == "update" {
+			return sh.shadow(b, s, m, r)
+		}
 	case topic.FamilyOTA:
 		if t.Path == "device/inform" || t.Path == "device/progress" {
 			b.record(d, "", r.id, m, m.Payload)

@@ -46,6 +46,9 @@ func (d *Document) Apply(r *Request, from Source, now time.Time, rules *Rules) e
 		revision: d.revision + 1, desiredAt: d.desiredAt, time: now.Unix(),
 	}
 	next.change(&next.reported, r.reported)
+	if r.replace {
+		next.desired.kids = nil
+	}
 	if next.change(&next.desired, r.desired) {
 		next.desiredAt = next.revision
 	}

@@ -34,6 +34,13 @@ func (d *Document) DesiredRevision() uint64 { return d.desiredAt }
 // HasDesired reports whether anything is desired.
 func (d *Document) HasDesired() bool { return len(d.desired.kids) > 0 }
 
+// Clone returns a copy that changes on its own.
+func (d *Document) Clone() *Document {
+	c := *d
+	c.reported, c.desired = d.reported.clone(), d.desired.clone()
+	return &c
+}
+
 // Time is when the document last changed, to the second.
 func (d *Document) Time() time.Time { return time.Unix(d.time, 0).UTC() }
 

@@ -19,6 +19,34 @@ type Request struct {
 	Token string
 
 	state, reported, desired gjson.Result
+	replace                  bool // desired is replaced, not merged
+}
+
+// Update is an application's request to merge a JSON object into desired; null
+// clears it.
+func Update(desired []byte) (*Request, error) {
+	return desire(desired, false)
+}
+
+// Replace is an application's request to make a JSON object all that is desired.
+func Replace(desired []byte) (*Request, error) {
+	return desire(desired, true)
+}
+
+func desire(desired []byte, replace bool) (*Request, error) {
+	payload := append([]byte(`{"method":"update","state":{"desired":`), desired...)
+	r, err := ParseRequest(append(payload, '}', '}'))
+	if err != nil {
+		return nil, err
+	}
+	r.replace = replace
+	return r, nil
+}
+
+// At makes the request one with a version.
+func (r *Request) At(version int64) *Request {
+	r.Version, r.HasVersion = version, true
+	return r
 }
 
 // maxNesting bounds the depth of a request before anything recursive reads it.

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/shadow"
+	"github.com/openalink/iot/store"
+	"github.com/openalink/iot/topic"
+)
+
+// streamShadows holds every version of every shadow, for history and watching.
+const streamShadows = "shadows"
+
+// ErrConflict means that a condition on the present state did not hold.
+var ErrConflict = errors.New("hub: changed meanwhile")
+
+// shadow serves /shadow/update/{pk}/{dn}: it changes the document and answers on
+// /shadow/get (wire facts section 14).
+func (sh *shard) shadow(b *batch, s *session, m *iot.Message, r *result) error {
+	h, d := sh.h, s.d
+	if h.rates.shadow.takeShared(&d.shadows, b.now.UnixNano(), 1) > 0 {
+		s.overran(b.now.UnixNano(), m, "shadow requests a second; not answered")
+		return &hal.RejectedError{Err: ErrThrottled}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := h.loadShadow(h.ctx, d); err != nil {
+		return err
+	}
+	req, err := shadow.ParseRequest(m.Payload)
+	if err == nil {
+		err = d.shadow.Apply(req, shadow.Device, b.now, &h.shadows)
+	}
+	if err != nil {
+		sh.answerShadow(b, s, shadow.AppendError(nil, req, err, b.now))
+		h.log(LogEntry{
+			MessageID: r.id, Device: d.id, Kind: Upstream, Operation: OpHandle, Status: Failure,
+			Cause: CauseAnswer, Topic: cloneTopic(m.Topic), Detail: err.Error(),
+		})
+		r.topic = ""
+		return nil
+	}
+	b.record(d, "", r.id, m, m.Payload)
+	if req.Method != "get" {
+		b.keepShadow(d)
+		if !d.shadow.HasDesired() {
+			d.queue.dropControls(b, d)
+		}
+	}
+	sh.answerShadow(b, s, d.shadow.AppendReply(nil, req, b.now))
+	return nil
+}
+
+func (sh *shard) answerShadow(b *batch, s *session, payload []byte) {
+	name := topic.Shadow("get", s.d.id)
+	if _, ok := s.subs.Load().wants(name, true); ok {
+		b.answer([]byte(name), payload)
+	}
+}
+
+// loadShadow reads the document once; the device's lock is held.
+func (h *Hub) loadShadow(ctx context.Context, d *device) error {
+	if d.shadow != nil {
+		return nil
+	}
+	e, err := h.store.Get(ctx, deviceKey(prefixShadow, d.id))
+	if errors.Is(err, store.ErrNotFound) {
+		d.shadow = &shadow.Document{}
+		return nil
+	}
+	if err == nil && (len(e.Value) == 0 || e.Value[0] != recordFormat) {
+		err = store.ErrFormat
+	}
+	if err == nil {
+		d.shadow, err = shadow.Decode(e.Value[1:])
+	}
+	if err != nil {
+		return fmt.Errorf("hub: shadow of %v: %w", d.id, err)
+	}
+	return nil
+}
+
+// keepShadow stores the changed document and its place in the history.
+func (b *batch) keepShadow(d *device) {
+	value := d.shadow.Append([]byte{recordFormat})
+	b.st.Put(deviceKey(prefixShadow, d.id), value)
+	b.st.Append(streamShadows, d.key, b.now, value)
+	b.touch(d)
+}
+
+// Shadow returns a copy of a device's shadow. The error wraps ErrUnknownDevice.
+func (h *Hub) Shadow(ctx context.Context, id iot.DeviceID) (*shadow.Document, error) {
+	d, err := h.acquire(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer h.release(d)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := h.loadShadow(ctx, d); err != nil {
+		return nil, err
+	}
+	return d.shadow.Clone(), nil
+}
+
+// UpdateShadow carries out an application's request (shadow.Update,
+// shadow.Replace or a parsed one) and returns the new document when it is
+// durable. With ifRevision other than zero it fails with ErrConflict unless the
+// document has that revision. A change of desired reaches the device once: now
+// if it is connected, else on its next connection. Other errors are
+// *shadow.Error or wrap ErrUnknownDevice.
+func (h *Hub) UpdateShadow(ctx context.Context, id iot.DeviceID, r *shadow.Request, ifRevision uint64) (*shadow.Document, error) {
+	d, err := h.acquire(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer h.release(d)
+	var after *shadow.Document
+	err = h.do(ctx, d, func(b *batch) error {
+		if err := h.loadShadow(h.ctx, d); err != nil {
+			return err
+		}
+		if ifRevision != 0 && d.shadow.Revision() != ifRevision {
+			return fmt.Errorf("%w: shadow of %v has revision %d, not %d", ErrConflict, id, d.shadow.Revision(), ifRevision)
+		}
+		before := d.shadow.DesiredRevision()
+		if err := d.shadow.Apply(r, shadow.Application, b.now, &h.shadows); err != nil {
+			return err
+		}
+		b.keepShadow(d)
+		if d.shadow.DesiredRevision() != before {
+			h.control(b, d)
+		}
+		after = d.shadow.Clone()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return after, nil
+}
+
+// control queues the message that tells a device what is desired, in place of
+// one that did not leave yet: a device that was away hears the latest only.
+func (h *Hub) control(b *batch, d *device) {
+	d.queue.dropControls(b, d)
+	if !d.shadow.HasDesired() {
+		return
+	}
+	q := &queued{
+		id: h.ids.next(b.now), topic: topic.Shadow("get", d.id), payload: d.shadow.AppendControl(nil, b.now),
+		expires: b.now.AddDate(100, 0, 0).UnixMilli(), hold: true, away: d.sess == nil, control: true,
+	}
+	d.queue.add(q)
+	b.st.Put(q.key(d.id), q.encode())
+	b.noteState(d, q, Queued, "")
+	b.then(func(err error) {
+		if err == nil {
+			h.pump(d)
+		}
+	})
+}
+
+// WatchShadow yields the shadow of a device as it is and after every change,
+// until ctx ends. A slow reader sees every version, later.
+func (h *Hub) WatchShadow(ctx context.Context, id iot.DeviceID) iter.Seq2[*shadow.Document, error] {
+	return func(yield func(*shadow.Document, error) bool) {
+		now, err := h.Shadow(ctx, id)
+		if !yield(now, err) || err != nil {
+			return
+		}
+		seen, from := now.Revision(), uint64(0)
+		for {
+			news := h.news.wait(true)
+			for rec, err := range h.store.ReadKey(ctx, streamShadows, id.String(), from, now.Time().Add(-time.Second), time.Time{}) {
+				doc, err := decodeShadow(rec, err)
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				if from = rec.Offset + 1; doc.Revision() <= seen {
+					continue
+				}
+				if seen = doc.Revision(); !yield(doc, nil) {
+					return
+				}
+			}
+			select {
+			case <-news:
+			case <-h.closing:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// ShadowHistory yields the versions of a shadow since a time, oldest first, as
+// far as Limits.LogRetention keeps them. The last one up to a time is what the
+// shadow was then.
+func (h *Hub) ShadowHistory(ctx context.Context, id iot.DeviceID, since time.Time) iter.Seq2[*shadow.Document, error] {
+	return func(yield func(*shadow.Document, error) bool) {
+		for rec, err := range h.store.ReadKey(ctx, streamShadows, id.String(), 0, since, time.Time{}) {
+			doc, err := decodeShadow(rec, err)
+			if !yield(doc, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func decodeShadow(rec store.Record, err error) (*shadow.Document, error) {
+	if err != nil {
+		return nil, err
+	}
+	if len(rec.Value) == 0 || rec.Value[0] != recordFormat {
+		return nil, fmt.Errorf("hub: shadow at %d: %w", rec.Offset, store.ErrFormat)
+	}
+	return shadow.Decode(rec.Value[1:])
+}
