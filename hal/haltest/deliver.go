@@ -27,7 +27,6 @@ var deliverCases = []contract{
 	{"FromManyGoroutines", testDeliverConcurrent},
 	{"GoneWithTheConnection", testGone},
 	{"SlowReaderIsFull", testSlowReader},
-	{"ClientThatNeverReads", testNeverReads},
 	{"LargeDelivery", testLargeDelivery},
 	{"ImpossibleDelivery", testImpossibleDelivery},
 }
@@ -228,40 +227,6 @@ func sendUntilFull(f *fixture, s *FakeSession, payload string, queued *int) bool
 		*queued++
 	}
 	return false
-}
-
-// testNeverReads: a client that talks and never reads is not served without
-// end.
-func testNeverReads(f *fixture) {
-	f.setup(func(s *FakeSession) {
-		s.OnReceive = func(_ context.Context, m iot.Message, done func([]iot.Message, error)) {
-			done([]iot.Message{{Topic: "/reply", Payload: m.Payload}}, nil)
-		}
-	})
-	c, s := f.connect()
-	b := publishBytes(1, "/a", strings.Repeat("x", 32<<10))
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for range 64 << 20 / len(b) {
-			if _, err := c.nc.Write(b); err != nil {
-				return
-			}
-		}
-		f.Error("64 MB of a client that does not read were taken")
-	}()
-	// The door's own buffer is full when nothing more can be delivered.
-	queued := 0
-	for !sendUntilFull(f, s, "x", &queued) {
-		select {
-		case <-stopped:
-			return
-		default:
-		}
-	}
-	s.Request.Link.Close(hal.CauseSlow)
-	receive(f, stopped, "the connection to end")
-	f.expectClosed(s, hal.CauseSlow)
 }
 
 func testLargeDelivery(f *fixture) {

@@ -4,10 +4,13 @@ package haltest
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/internal/mqttwire"
 )
@@ -23,6 +26,9 @@ func TestTimeouts(t *testing.T, open func(t *testing.T, a hal.Access) Door) {
 		{"KeepAlive", testKeepAlive},
 		{"KeepAliveOff", testKeepAliveOff},
 		{"HalfOpen", testHalfOpen},
+		{"KickedWhileConnecting", testKickedWhileConnecting},
+		{"ClientThatNeverReads", testNeverReads},
+		{"UnwrittenIsGone", testUnwrittenGone},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { c.test(newFixture(t, open)) })
@@ -30,7 +36,7 @@ func TestTimeouts(t *testing.T, open func(t *testing.T, a hal.Access) Door) {
 	}
 }
 
-// longest is how long a door may leave a client undecided.
+// longest is how long a door may leave a client undecided or stuck.
 const longest = time.Minute
 
 // testSilentSocket: somebody connects and never says a word.
@@ -123,5 +129,80 @@ func testHalfOpen(f *fixture) {
 	}
 	if cause := s.Closed(f); cause != hal.CauseKeepAlive && cause != hal.CauseSlow {
 		f.Errorf("session closed with cause %q", cause)
+	}
+}
+
+// testKickedWhileConnecting: the platform need not decide about a client that
+// is gone.
+func testKickedWhileConnecting(f *fixture) {
+	var took time.Duration
+	f.access.Decide = func(ctx context.Context, s *FakeSession) (hal.Accepted, error) {
+		start := time.Now()
+		s.Request.Link.Close(hal.CauseKicked)
+		<-ctx.Done()
+		took = time.Since(start)
+		return hal.Accepted{}, ctx.Err()
+	}
+	c := f.dial()
+	c.write(mqttwire.AppendConnect(nil, login()))
+	f.access.Next(f)
+	if took > 0 {
+		f.Errorf("the context of Connect ended after %v", took)
+	}
+}
+
+// testNeverReads: a client that talks and never reads is not served without
+// end.
+func testNeverReads(f *fixture) {
+	f.setup(func(s *FakeSession) {
+		s.OnReceive = func(_ context.Context, m iot.Message, done func([]iot.Message, error)) {
+			done([]iot.Message{{Topic: "/reply", Payload: m.Payload}}, nil)
+		}
+	})
+	c, s := f.connect()
+	_ = c.nc.SetDeadline(time.Time{})
+	const most = 16 << 20
+	taken := make(chan int, 1)
+	go func() {
+		b := publishBytes(1, "/a", strings.Repeat("x", 32<<10))
+		n := 0
+		for ; n < most; n += len(b) {
+			if _, err := c.nc.Write(b); err != nil {
+				break
+			}
+		}
+		taken <- n
+	}()
+	time.Sleep(longest)
+	f.expectClosed(s, hal.CauseSlow)
+	if n := <-taken; n >= most {
+		f.Errorf("%d MB of a client that does not read were taken", n>>20)
+	}
+}
+
+// testUnwrittenGone: what the client did not take when it went is not done.
+func testUnwrittenGone(f *fixture) {
+	c, s := f.connect()
+	var dones []<-chan error
+	for range 3 { // by the third time the transport's buffer is full as well
+		for full := false; !full; {
+			done := s.send(f.Context(), delivery(0, "/down", strings.Repeat("x", 1000)))
+			dones = append(dones, done)
+			full = len(done) > 0 && len(dones) > 1
+		}
+		synctest.Wait()
+	}
+	var open []<-chan error
+	for _, done := range dones {
+		if len(done) == 0 {
+			open = append(open, done)
+		}
+	}
+	c.close()
+	f.expectClosed(s, hal.CauseReset)
+	for i, done := range open {
+		if err := receive(f, done, "the delivery"); !errors.Is(err, hal.ErrGone) {
+			f.Errorf("delivery %d of %d: %v, want ErrGone", i, len(open), err)
+		}
 	}
 }
