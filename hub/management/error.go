@@ -13,6 +13,7 @@ import (
 
 	"github.com/openalink/iot/alink"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/shadow"
 )
 
 // Error is the body of every answer that is no success.
@@ -40,6 +41,7 @@ var known = []struct {
 	{hub.ErrUnknownDevice, http.StatusNotFound, "UnknownDevice"},
 	{hub.ErrUnknownDownlink, http.StatusNotFound, "UnknownMessage"},
 	{hub.ErrExists, http.StatusConflict, "Exists"},
+	{hub.ErrConflict, http.StatusPreconditionFailed, "Changed"},
 	{hub.ErrTooLarge, http.StatusRequestEntityTooLarge, "TooLarge"},
 	{hub.ErrInvalid, http.StatusBadRequest, "InvalidParameter"},
 	{hub.ErrThrottled, http.StatusTooManyRequests, "Throttled"},
@@ -62,6 +64,13 @@ func asError(err error) *Error {
 	}
 	if e, ok := errors.AsType[*alink.CodeError](err); ok {
 		return &Error{Status: http.StatusBadGateway, Code: fmt.Sprint(int(e.Code)), Message: "the device answered: " + e.Message}
+	}
+	if e, ok := errors.AsType[*shadow.Error](err); ok {
+		status := http.StatusBadRequest
+		if e.Code == shadow.VersionConflict {
+			status = http.StatusConflict
+		}
+		return &Error{Status: status, Code: fmt.Sprint(int(e.Code)), Message: "shadow: " + e.Message}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &Error{Status: http.StatusRequestEntityTooLarge, Code: "TooLarge", Message: "request body is too large"}

@@ -270,6 +270,10 @@ func TestEveryOperation(t *testing.T) {
 	ok("POST", "/api/v1/broadcast", `{"productKey":"a1Http0001","payload":"aGk="}`, nil)
 	ok("GET", "/api/v1/messages?productKey=a1Http0001&deviceName=echo-1&limit=1", "", nil)
 	ok("GET", "/api/v1/logs?kind=behaviour&status=success&limit=10", "", nil)
+	ok("GET", one+"/shadow", "", nil)
+	ok("PATCH", one+"/shadow", `{"desired":{"hue":1,"mode":"eco"}}`, nil)
+	ok("PUT", one+"/shadow", `{"desired":{"hue":2},"version":7}`, nil)
+	ok("GET", one+"/shadow/history", "", nil)
 	ok("DELETE", one, "", nil)
 
 	c := s.connect("chat-1")
@@ -320,6 +324,46 @@ func TestErrors(t *testing.T) {
 		var e management.Error
 		if status := s.do(tt.method, tt.path, tt.body, &e); status != tt.status || e.Code != tt.code || e.RequestID == "" || e.Message == "" {
 			t.Errorf("%s %.80s %.60s: %d %+v, want %d %s", tt.method, tt.path, tt.body, status, e, tt.status, tt.code)
+		}
+	}
+}
+
+func TestShadowConditions(t *testing.T) {
+	s := open(t, hub.NoLimits())
+	s.do("POST", "/api/v1/products", `{"productKey":"a1Http0001"}`, nil)
+	s.do("POST", "/api/v1/devices", `{"productKey":"a1Http0001","deviceName":"one-1"}`, nil)
+	const path = "/api/v1/devices/a1Http0001/one-1/shadow"
+	call := func(method, body string, header ...string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(method, path, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+key)
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		return w
+	}
+	first := call("PATCH", `{"desired":{"hue":1,"mode":"eco"}}`)
+	tag := first.Header().Get("ETag")
+	for _, tt := range []struct {
+		name   string
+		w      *httptest.ResponseRecorder
+		status int
+		body   string
+	}{
+		{"first", first, 200, `"desired":{"hue":1,"mode":"eco"}`},
+		{"not modified", call("GET", "", "If-None-Match", tag), 304, ""},
+		{"as it was before", call("GET", ""), 200, `"revision":1`},
+		{"matching", call("PATCH", `{"desired":{"hue":null}}`, "If-Match", tag), 200, `"desired":{"mode":"eco"}`},
+		{"stale", call("PATCH", `{"desired":{"hue":3}}`, "If-Match", tag), 412, `"code":"Changed"`},
+		{"bad tag", call("PATCH", `{"desired":{"hue":3}}`, "If-Match", "x"), 400, `InvalidParameter`},
+		{"replace", call("PUT", `{"desired":{"hue":4}}`), 200, `"desired":{"hue":4}`},
+		{"stale version", call("PUT", `{"desired":{"hue":4},"version":1}`), 409, `"code":"409"`},
+		{"nothing", call("PUT", `{}`), 400, `InvalidParameter`},
+		{"no object", call("PUT", `{"desired":7}`), 400, `"code":"400"`},
+	} {
+		if tt.w.Code != tt.status || !strings.Contains(tt.w.Body.String(), tt.body) {
+			t.Errorf("%s: %d %s, want %d %s", tt.name, tt.w.Code, tt.w.Body, tt.status, tt.body)
 		}
 	}
 }
