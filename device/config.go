@@ -45,6 +45,9 @@ type Config struct {
 	// ReportQueue is how many reports may wait for the connection; zero is 1000.
 	// Report and ReportEvent fail with ErrQueueFull beyond.
 	ReportQueue int
+	// MaxDesiredAge is how old a wish in the shadow may be; older ones are cleared
+	// without being followed. Zero follows all.
+	MaxDesiredAge time.Duration
 	// Clock tells the time reports and events carry; nil is the operating system's.
 	Clock hal.Clock
 	// Random is where jitter comes from; nil is the operating system's.

@@ -31,6 +31,10 @@ type Handlers struct {
 	RRPC func(ctx context.Context, topic string, payload []byte) ([]byte, error)
 	// Message takes messages on custom topics and broadcasts. topic is complete.
 	Message func(ctx context.Context, topic string, payload []byte)
+	// Desired takes wishes of applications from the shadow. When it returns nil they
+	// are reported as done and cleared; after an error they stay in the shadow for
+	// applications to see. See Synced for a struct that follows.
+	Desired func(ctx context.Context, wishes []Desired) error
 	// Enabled is called with false when the platform disabled the device, which
 	// closes the connection, and with true when it enabled it again.
 	Enabled func(ctx context.Context, enabled bool)

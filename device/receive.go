@@ -37,6 +37,8 @@ func (c *Client) answer(t *topic.Topic, payload []byte) bool {
 	switch {
 	case t.Family == topic.FamilyExt && t.Path == "ntp/response":
 		c.calls.Resolve(ntpCall, payload)
+	case t.Family == topic.FamilyShadow:
+		return c.shadowMessage(payload)
 	case t.Family == topic.FamilySys && strings.HasSuffix(t.Path, topic.ReplySuffix):
 		var m alink.Message
 		if err := alink.Parse(payload, &m); err != nil {
@@ -76,6 +78,8 @@ func (c *Client) handle(m iot.Message) {
 	switch {
 	case t.Family == topic.FamilySys && strings.HasPrefix(t.Path, "rrpc/request/"):
 		c.rrpc(topic.Sys(t.Device, "rrpc/response/"+t.ID), "", m.Payload)
+	case t.Family == topic.FamilyShadow:
+		c.follow(m.Payload)
 	case t.Family == topic.FamilyRRPC:
 		c.rrpc(m.Topic, t.Path, m.Payload)
 	case t.Family == topic.FamilySys && strings.HasPrefix(t.Path, "broadcast/"), t.Family != topic.FamilySys:
