@@ -31,8 +31,8 @@ var layers = map[string][]string{
 	"store/mem":  {".", "store"},
 	"store/bolt": {".", "store", "go.etcd.io/bbolt", "golang.org/x/sys/"},
 	"hal/mqttd":  {".", "topic", "auth", "hal", "store", "internal/mqttwire", "github.com/gorilla/websocket", "golang.org/x/sys/"},
-	"hal/mqtt":   {".", "topic", "auth", "hal", "store", "github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", "golang.org/x/"},
-	"hal/mem":    {".", "topic", "auth", "hal", "store"},
+	"hal/mqtt":   {".", "topic", "auth", "hal", "store", "internal/inbox", "github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", "golang.org/x/"},
+	"hal/mem":    {".", "topic", "auth", "hal", "store", "internal/inbox"},
 	"hal/sniff":  {".", "topic", "auth", "hal", "store", "golang.org/x/sys/"},
 	// L3
 	"device": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "github.com/tidwall/"},
@@ -43,6 +43,7 @@ var layers = map[string][]string{
 	"hub/provision":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "rules", "hub", "hub/management", "github.com/tidwall/", "golang.org/x/time/"},
 	// Not part of the layers' order, held all the same.
 	"internal/mqttwire": {},
+	"internal/inbox":    {"."},
 }
 
 // open packages may import anything of the module: programs, and what is only

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -44,7 +45,7 @@ func (c *Client) Call(ctx context.Context, path string, params any) (json.RawMes
 
 // envelope writes a request of this device.
 func (c *Client) envelope(path string, params any) (id string, payload []byte, err error) {
-	raw, err := marshal(params)
+	raw, err := alink.Marshal(params)
 	if err != nil {
 		return "", nil, fmt.Errorf("device: params of %s: %w", path, err)
 	}
@@ -125,7 +126,7 @@ type Timed struct {
 
 // MarshalJSON writes the wire form.
 func (t Timed) MarshalJSON() ([]byte, error) {
-	return marshal(struct {
+	return alink.Marshal(struct {
 		Value any   `json:"value"`
 		Time  int64 `json:"time"`
 	}{t.Value, t.Time.UnixMilli()})
@@ -145,7 +146,7 @@ func (c *Client) UpdateTags(ctx context.Context, tags map[string]string) error {
 		Value string `json:"attrValue"`
 	}
 	list := []attribute{}
-	for _, k := range sortedKeys(tags) {
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
 		list = append(list, attribute{k, tags[k]})
 	}
 	_, err := c.Call(ctx, "thing/deviceinfo/update", list)

@@ -203,7 +203,7 @@ func replyOf(out any, err error) alink.Reply {
 	if out == nil {
 		return alink.OK(nil)
 	}
-	data, err := marshal(out)
+	data, err := alink.Marshal(out)
 	if err != nil {
 		return alink.ErrorReply(err)
 	}

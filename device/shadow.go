@@ -14,6 +14,7 @@ import (
 	"time"
 
 	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/alink"
 	"github.com/openalink/iot/shadow"
 	"github.com/openalink/iot/topic"
 )
@@ -52,7 +53,7 @@ func (c *Client) ReportShadow(ctx context.Context, reported any) error {
 
 // updateShadow reports and, for a wish that was followed, clears desired.
 func (c *Client) updateShadow(ctx context.Context, reported any, clear bool) error {
-	body, err := marshal(reported)
+	body, err := alink.Marshal(reported)
 	if err != nil {
 		return fmt.Errorf("device: reported: %w", err)
 	}
@@ -239,7 +240,7 @@ func (s *Synced[T]) Desired(ctx context.Context, wishes []Desired) error {
 	for _, w := range wishes {
 		changes[w.Name] = w.Value
 	}
-	body, err := marshal(changes)
+	body, err := alink.Marshal(changes)
 	if err != nil {
 		return err
 	}

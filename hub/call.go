@@ -238,7 +238,7 @@ type outgoing struct {
 // request writes an Alink request of the platform. Its id is short and numeric:
 // firmware keeps it in 32 bits.
 func (h *Hub) request(method string, params any) (outgoing, error) {
-	raw, err := marshal(params)
+	raw, err := alink.Marshal(params)
 	if err != nil {
 		return outgoing{}, fmt.Errorf("%w: params of %s: %w", ErrInvalid, method, err)
 	}

@@ -185,7 +185,7 @@ func (h *Hub) tagsGet(ctx context.Context, r *alink.Request) alink.Reply {
 // jsonText writes v as compact JSON without HTML escapes, for devices that scan
 // text.
 func jsonText(v any) []byte {
-	b, err := marshal(v)
+	b, err := alink.Marshal(v)
 	if err != nil {
 		return []byte("{}")
 	}

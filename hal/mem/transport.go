@@ -12,11 +12,12 @@ import (
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/internal/inbox"
 )
 
-// inbox is how many messages a device may be behind with reading; a delivery
+// inboxSize is how many messages a device may be behind with reading; a delivery
 // beyond answers hal.ErrFull, as a full socket buffer does.
-const inbox = 1024
+const inboxSize = 1024
 
 // Transport is a hal.Transport without a wire: every connection calls the
 // platform directly. There is no keep-alive, because no wire can break.
@@ -27,13 +28,15 @@ func NewTransport(a hal.Access) *Transport { return &Transport{a} }
 
 // Connect implements hal.Transport.
 func (t *Transport) Connect(ctx context.Context, l hal.Login, recv func(iot.Message)) (hal.Conn, error) {
-	c := &conn{recv: recv, inbox: make(chan iot.Message, inbox), done: make(chan struct{})}
+	c := &conn{inbox: inbox.New(inboxSize, recv)}
 	acc, err := t.access.Connect(ctx, &hal.ConnectRequest{
 		Protocol: "mem", Version: 4, ClientID: l.ClientID, UserName: l.UserName,
 		Credential: auth.Password(l.Password.Reveal()), RemoteAddr: Addr("mem"),
 		KeepAlive: l.KeepAlive, CleanSession: l.CleanSession, Link: link{c},
 	})
 	if err != nil {
+		c.inbox.End()
+		c.inbox.Wait()
 		return nil, err
 	}
 	c.mu.Lock()
@@ -43,44 +46,16 @@ func (t *Transport) Connect(ctx context.Context, l hal.Login, recv func(iot.Mess
 	if cause != "" { // kicked while connecting
 		acc.Session.Close(cause)
 	}
-	c.reader.Go(c.read)
 	return c, nil
 }
 
 // conn is a connection as the device sees it.
 type conn struct {
-	recv   func(iot.Message)
-	inbox  chan iot.Message
-	reader sync.WaitGroup
-	done   chan struct{}
+	inbox *inbox.Inbox
 
 	mu      sync.Mutex
 	session hal.Session
 	cause   hal.Cause // why it ended; empty while open
-}
-
-func (c *conn) read() {
-	for {
-		select {
-		case m := <-c.inbox:
-			c.recv(m)
-		case <-c.done:
-			c.rest()
-			return
-		}
-	}
-}
-
-// rest reads what arrived before the end, as a socket would.
-func (c *conn) rest() {
-	for {
-		select {
-		case m := <-c.inbox:
-			c.recv(m)
-		default:
-			return
-		}
-	}
 }
 
 // Publish implements hal.Conn.
@@ -91,7 +66,7 @@ func (c *conn) Publish(ctx context.Context, m iot.Message) error {
 	defer cancel()
 	go func() { // the connection's end stops a Receive that waits
 		select {
-		case <-c.done:
+		case <-c.inbox.Done():
 			cancel()
 		case <-inner.Done():
 		}
@@ -105,7 +80,7 @@ func (c *conn) Publish(ctx context.Context, m iot.Message) error {
 	select {
 	case err := <-result:
 		return c.outcome(err)
-	case <-c.done:
+	case <-c.inbox.Done():
 		return hal.ErrGone
 	case <-ctx.Done():
 		return ctx.Err()
@@ -126,16 +101,14 @@ func (c *conn) outcome(err error) error {
 func (c *conn) push(m iot.Message) error {
 	own := iot.Message{Topic: strings.Clone(m.Topic), Payload: bytes.Clone(m.Payload), QoS: m.QoS}
 	select {
-	case <-c.done:
+	case <-c.inbox.Done():
 		return hal.ErrGone
 	default:
 	}
-	select {
-	case c.inbox <- own:
-		return nil
-	default:
+	if !c.inbox.TryPut(own) {
 		return hal.ErrFull
 	}
+	return nil
 }
 
 // Subscribe implements hal.SubscribingConn.
@@ -159,12 +132,12 @@ func (c *conn) Unsubscribe(ctx context.Context, filters []string) error {
 }
 
 // Done implements hal.Conn.
-func (c *conn) Done() <-chan struct{} { return c.done }
+func (c *conn) Done() <-chan struct{} { return c.inbox.Done() }
 
 // Close implements hal.Conn. It must not be called from recv.
 func (c *conn) Close() error {
 	c.end(hal.CauseClient)
-	c.reader.Wait()
+	c.inbox.Wait()
 	return nil
 }
 
@@ -178,7 +151,7 @@ func (c *conn) end(cause hal.Cause) {
 	c.cause = cause
 	session := c.session
 	c.mu.Unlock()
-	close(c.done)
+	c.inbox.End()
 	if session != nil {
 		session.Close(cause)
 	}

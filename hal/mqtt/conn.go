@@ -6,63 +6,26 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"sync"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/internal/inbox"
 )
 
 type netConn = net.Conn
 
 // conn is a hal.Conn on a Paho client. Paho calls received on the goroutine that
 // reads the connection, where waiting for anything the connection must bring
-// would wait forever; so messages go through a queue to a goroutine of ours.
+// would wait forever; so messages go through an inbox.
 type conn struct {
 	client paho.Client
-	recv   func(iot.Message)
-	inbox  chan iot.Message
-	reader sync.WaitGroup
-	once   sync.Once
-	done   chan struct{}
-}
-
-func newConn(recv func(iot.Message), inbox int) *conn {
-	c := &conn{recv: recv, inbox: make(chan iot.Message, inbox), done: make(chan struct{})}
-	c.reader.Go(c.read)
-	return c
+	inbox  *inbox.Inbox
 }
 
 func (c *conn) received(_ paho.Client, m paho.Message) {
-	select {
-	case c.inbox <- iot.Message{Topic: m.Topic(), Payload: m.Payload(), QoS: iot.QoS(m.Qos())}:
-	case <-c.done:
-	}
-}
-
-func (c *conn) read() {
-	for {
-		select {
-		case m := <-c.inbox:
-			c.recv(m)
-		case <-c.done:
-			c.rest()
-			return
-		}
-	}
-}
-
-// rest hands over what arrived before the end.
-func (c *conn) rest() {
-	for {
-		select {
-		case m := <-c.inbox:
-			c.recv(m)
-		default:
-			return
-		}
-	}
+	c.inbox.Put(iot.Message{Topic: m.Topic(), Payload: m.Payload(), QoS: iot.QoS(m.Qos())})
 }
 
 // wait waits for a token without ever outliving the context or the connection.
@@ -73,7 +36,7 @@ func (c *conn) wait(ctx context.Context, token paho.Token) error {
 			return c.gone(token.Error())
 		}
 		return nil
-	case <-c.done:
+	case <-c.inbox.Done():
 		return hal.ErrGone
 	case <-ctx.Done():
 		return ctx.Err()
@@ -126,7 +89,7 @@ func (c *conn) Unsubscribe(ctx context.Context, filters []string) error {
 }
 
 // Done implements hal.Conn.
-func (c *conn) Done() <-chan struct{} { return c.done }
+func (c *conn) Done() <-chan struct{} { return c.inbox.Done() }
 
 // goodbye is how many milliseconds Paho may take to write the DISCONNECT.
 const goodbye = 250
@@ -134,14 +97,7 @@ const goodbye = 250
 // Close implements hal.Conn. It must not be called from recv.
 func (c *conn) Close() error {
 	c.client.Disconnect(goodbye)
-	c.stop()
+	c.inbox.End()
+	c.inbox.Wait()
 	return nil
-}
-
-// end notes that the connection is over.
-func (c *conn) end() { c.once.Do(func() { close(c.done) }) }
-
-func (c *conn) stop() {
-	c.end()
-	c.reader.Wait()
 }

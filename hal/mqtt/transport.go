@@ -16,6 +16,7 @@ import (
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/internal/inbox"
 )
 
 // Transport reaches a platform at a URL. The zero value of every field but URL
@@ -64,7 +65,7 @@ func (t *Transport) Connect(ctx context.Context, l hal.Login, recv func(iot.Mess
 	default:
 		return nil, fmt.Errorf("mqtt: URL scheme %q: tcp, tls, ws and wss are known", u.Scheme)
 	}
-	c := newConn(recv, orDefault(t.Inbox, defaultInbox))
+	c := &conn{inbox: inbox.New(orDefault(t.Inbox, defaultInbox), recv)}
 	c.client = paho.NewClient(t.options(ctx, u, l, c))
 	token := c.client.Connect()
 	select {
@@ -75,7 +76,8 @@ func (t *Transport) Connect(ctx context.Context, l hal.Login, recv func(iot.Mess
 	}
 	if err != nil {
 		c.client.Disconnect(0)
-		c.stop()
+		c.inbox.End()
+		c.inbox.Wait()
 		return nil, refusal(err)
 	}
 	return c, nil
@@ -87,7 +89,7 @@ func (t *Transport) options(ctx context.Context, u *url.URL, l hal.Login, c *con
 		SetKeepAlive(l.KeepAlive).SetCleanSession(l.CleanSession).SetProtocolVersion(uint(orDefault(t.Level, 4))).
 		SetWriteTimeout(orDefault(t.WriteTimeout, defaultWriteTimeout)).SetPingTimeout(pingTimeout).
 		SetAutoReconnect(false).SetConnectRetry(false).SetOrderMatters(true).SetMessageChannelDepth(0).
-		SetDefaultPublishHandler(c.received).SetConnectionLostHandler(func(paho.Client, error) { c.end() })
+		SetDefaultPublishHandler(c.received).SetConnectionLostHandler(func(paho.Client, error) { c.inbox.End() })
 	if t.TLS != nil {
 		o.SetTLSConfig(t.TLS)
 	}
