@@ -6,7 +6,6 @@ package mqttd_test
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -20,10 +19,7 @@ import (
 	"testing"
 	"time"
 
-	iot "github.com/openalink/iot"
-	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/mqttd"
-	"github.com/openalink/iot/topic"
 )
 
 // The benchmarks measure a server in a process of its own, so that the memory
@@ -131,18 +127,3 @@ func (c *child) stats(tb testing.TB) (s childStats) {
 	}
 	return s
 }
-
-// acceptAll is a platform without any work.
-type acceptAll struct{}
-
-func (acceptAll) Connect(context.Context, *hal.ConnectRequest) (hal.Accepted, error) {
-	return hal.Accepted{Session: acceptAll{}, KeepAlive: 90 * time.Minute}, nil
-}
-
-func (acceptAll) Receive(_ context.Context, _ iot.Message, done func([]iot.Message, error)) {
-	done(nil, nil)
-}
-
-func (acceptAll) Authorize(topic.Operation, string) error { return nil }
-
-func (acceptAll) Close(hal.Cause) {}

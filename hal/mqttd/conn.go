@@ -20,6 +20,7 @@ type conn struct {
 	s    *Server
 	nc   net.Conn
 	raw  *rawConn // nil unless nc can be read and written without blocking
+	tls  *tlsConn // nil unless nc is TLS over a socket
 	sess hal.Session
 	id   string // client id, for logs
 	in   inbound

@@ -76,7 +76,7 @@ func serve(t *testing.T, s *mqttd.Server, l net.Listener) (wait func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := s.Serve(l); err != mqttd.ErrServerClosed {
+		if err := s.Serve(l); !errors.Is(err, mqttd.ErrServerClosed) {
 			t.Errorf("Serve: %v, want ErrServerClosed", err)
 		}
 	}()

@@ -26,7 +26,19 @@ func (c *conn) handshake() {
 		c.finish(cause)
 		return
 	}
+	if c.tls != nil {
+		c.readAhead()
+	}
 	go c.loop()
+}
+
+// readAhead takes what came behind the CONNECT out of crypto/tls, so that the
+// stack of the read loop need not grow for it. An error shows again.
+func (c *conn) readAhead() {
+	_, _ = c.readHeld()
+	if c.in.off == c.in.end { // packets wait to be parsed otherwise
+		c.in.park()
+	}
 }
 
 // login returns an empty cause when the client is in.

@@ -142,8 +142,11 @@ func (c *conn) drains() bool {
 // read reads into c.in. While nothing is there, the connection holds as little
 // memory as its transport allows.
 func (c *conn) read() (int, error) {
-	if c.raw != nil {
+	switch {
+	case c.raw != nil:
 		return c.raw.read()
+	case c.tls != nil:
+		return c.readTLS()
 	}
 	if c.in.buf != nil && c.in.off == c.in.end {
 		c.in.park()

@@ -120,10 +120,12 @@ func (s *Server) sleep(d time.Duration) {
 //
 // When nc, or a connection it wraps and returns from NetConn, has the methods
 // HandshakeContext and ConnectionState of *tls.Conn, they are used as those of
-// TLS; what PSKIdentity() string returns becomes an auth.PSK.
+// TLS; what PSKIdentity() string returns becomes an auth.PSK. A wrapper that
+// passes the bytes of a *tls.Conn on as they are should return it from
+// TLSConn(), which saves memory while it is idle.
 func (s *Server) ServeConn(nc net.Conn) {
 	c := &conn{s: s, nc: nc}
-	c.raw = newRaw(c)
+	c.raw, c.tls = newRaw(c), newTLS(nc)
 	if !s.add(c) {
 		_ = nc.Close()
 		return

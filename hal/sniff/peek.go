@@ -2,7 +2,10 @@
 
 package sniff
 
-import "net"
+import (
+	"crypto/tls"
+	"net"
+)
 
 // peek waits for the first byte of nc. The connection to go on with is nc
 // itself where the system can look without taking, or one that gives the byte
@@ -38,6 +41,13 @@ func (c *replayConn) Read(b []byte) (int, error) {
 		c.head = nil
 	}
 	return n, nil
+}
+
+// TLSConn returns the TLS connection below, nil if there is none. It tells a
+// listener that bytes are passed on as they are.
+func (c *replayConn) TLSConn() *tls.Conn {
+	t, _ := c.Conn.(*tls.Conn)
+	return t
 }
 
 // NetConn returns the connection below, so that the state of its TLS can be

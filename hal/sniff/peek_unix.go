@@ -23,7 +23,7 @@ func peekTCP(nc *net.TCPConn) (byte, error) {
 	var failed error
 	err = rc.Read(func(fd uintptr) bool {
 		n, failed = peekOnce(int(fd), first[:])
-		return failed != syscall.EAGAIN
+		return !errors.Is(failed, syscall.EAGAIN)
 	})
 	switch {
 	case err != nil:
