@@ -5,6 +5,7 @@
 package sniff
 
 import (
+	"errors"
 	"io"
 	"net"
 	"syscall"
