@@ -5,6 +5,7 @@ package haltest
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +25,8 @@ var closeCases = []contract{
 	{"Shutdown", testShutdown},
 	{"ShutdownGivesUp", testShutdownGivesUp},
 	{"ManyConnections", testManyConnections},
+	{"StuckClientIsKicked", testStuckKicked},
+	{"StuckClientDoesNotHoldTheDoor", testStuckClose},
 }
 
 func testDisconnect(f *fixture) {
@@ -222,4 +225,36 @@ func (f *fixture) connectAndEnd(way int) {
 	case 2:
 		c.write([]byte{0x30, 9, 0})
 	}
+}
+
+// stuck connects a client that does not read, and sends until nothing more
+// fits.
+func (f *fixture) stuck() (*client, *FakeSession) {
+	f.Helper()
+	c, s := f.connect()
+	other, s2 := f.connect()
+	payload := strings.Repeat("x", 10<<10)
+	queued := 0
+	for range 5 {
+		for !sendUntilFull(f, s, payload, &queued) {
+		}
+		f.expectAlive(other, s2) // time for the door to write
+	}
+	return c, s
+}
+
+func testStuckKicked(f *fixture) {
+	_, s := f.stuck()
+	s.Request.Link.Close(hal.CauseKicked)
+	f.expectClosed(s, hal.CauseKicked)
+}
+
+func testStuckClose(f *fixture) {
+	_, s := f.stuck()
+	closed := make(chan error, 1)
+	go func() { closed <- f.door.Close() }()
+	if err := receive(f, closed, "Close"); err != nil {
+		f.Error(err)
+	}
+	f.expectClosed(s, hal.CauseServerStop)
 }

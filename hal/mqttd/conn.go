@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -199,7 +198,7 @@ func (c *conn) recovered(where string) {
 
 // causeOfWrite tells a client that does not read from one that is gone.
 func causeOfWrite(err error) hal.Cause {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
 		return hal.CauseSlow
 	}
 	return hal.CauseReset

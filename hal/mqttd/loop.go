@@ -125,7 +125,7 @@ func (c *conn) fill() hal.Cause {
 		return ""
 	}
 	switch {
-	case err != nil && err != io.EOF && c.drains():
+	case err != nil && !errors.Is(err, io.EOF) && c.drains():
 		return "" // woken to drain
 	case errors.Is(err, errText):
 		return hal.CauseProtocol

@@ -3,6 +3,7 @@
 package mqttd
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -41,12 +42,13 @@ func (s *Server) WebSocket() http.Handler {
 			http.Error(w, "server closed", http.StatusServiceUnavailable)
 			return
 		}
-		ws, err := s.upgrader.Upgrade(w, r, nil)
+		h := &hijacker{ResponseWriter: w}
+		ws, err := s.upgrader.Upgrade(h, r, nil)
 		if err != nil {
 			s.cfg.Logger.Debug("websocket upgrade", "addr", r.RemoteAddr, "err", err)
 			return
 		}
-		c := &wsConn{Conn: ws.NetConn(), ws: ws}
+		c := &wsConn{Conn: h.nc, ws: ws}
 		if r.TLS == nil {
 			s.ServeConn(c)
 			return
@@ -54,6 +56,27 @@ func (s *Server) WebSocket() http.Handler {
 		s.ServeConn(&wsTLSConn{wsConn: c, state: r.TLS})
 	})
 }
+
+// hijacker gives the WebSocket library a connection whose write deadline it
+// cannot change. The library sets one before each write, which would undo the
+// one that ends a write to a client that does not read.
+type hijacker struct {
+	http.ResponseWriter
+	nc net.Conn // what was hijacked
+}
+
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	nc, buffered, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	h.nc = nc
+	return fixedDeadline{nc}, buffered, nil
+}
+
+type fixedDeadline struct{ net.Conn }
+
+func (fixedDeadline) SetWriteDeadline(time.Time) error { return nil }
 
 var errText = errors.New("mqttd: websocket message is not binary")
 

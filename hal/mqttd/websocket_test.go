@@ -3,6 +3,7 @@
 package mqttd_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,8 +11,10 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/haltest"
+	"github.com/openalink/iot/hal/mqttd"
 	"github.com/openalink/iot/internal/mqttwire"
 )
 
@@ -144,6 +147,40 @@ func TestCloseFrame(t *testing.T) {
 	if cause := a.Next(t).Closed(t); cause != hal.CauseReset {
 		t.Errorf("closed with %q, want %q: there was no DISCONNECT", cause, hal.CauseReset)
 	}
+}
+
+// TestSlowWebSocket: the write deadline holds although the WebSocket library
+// sets its own.
+func TestSlowWebSocket(t *testing.T) {
+	a := new(haltest.FakeAccess)
+	s, err := mqttd.New(mqttd.Config{Access: a, WriteTimeout: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewServer(s.WebSocket())
+	defer web.Close()
+	defer s.Close()
+	ws, resp, err := websocket.DefaultDialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(web.URL, "http"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	defer ws.Close()
+	writeWS(t, ws, websocket.BinaryMessage, connectPacket())
+	session := a.Next(t)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		gone := make(chan error, 1)
+		d := hal.Delivery{Message: iot.Message{Topic: "/down", Payload: make([]byte, 100<<10)}}
+		for err := error(nil); !errors.Is(err, hal.ErrGone); err = <-gone {
+			session.Request.Link.Send(t.Context(), d, func(err error) { gone <- err })
+		}
+	}()
+	if cause := session.Closed(t); cause != hal.CauseSlow {
+		t.Errorf("closed with %q, want %q", cause, hal.CauseSlow)
+	}
+	<-ended
 }
 
 func TestNoUpgrade(t *testing.T) {
