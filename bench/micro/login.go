@@ -7,11 +7,10 @@ import (
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -67,14 +66,14 @@ func bareHMAC(key string, text []byte) [sha256.Size]byte {
 
 // naiveLogin parses into maps, sorts, hashes, writes hex and compares.
 func naiveLogin(client, user, password, secret string) bool {
-	id, ext, _ := strings.Cut(client, "|")
-	dn, pk, _ := strings.Cut(user, "&")
-	signed := map[string]string{"clientId": id, "deviceName": dn, "productKey": pk}
+	parts := strings.Split(client, "|")
+	names := strings.Split(user, "&")
 	params := make(map[string]string)
-	for kv := range strings.SplitSeq(strings.Trim(ext, "|"), ",") {
+	for _, kv := range strings.Split(parts[1], ",") {
 		k, v, _ := strings.Cut(kv, "=")
-		params[strings.ToLower(strings.TrimSpace(k))] = strings.TrimSpace(v)
+		params[strings.ToLower(k)] = v
 	}
+	signed := map[string]string{"clientId": parts[0], "deviceName": names[0], "productKey": names[1]}
 	if ts, ok := params["timestamp"]; ok {
 		signed["timestamp"] = ts
 	}
@@ -82,14 +81,14 @@ func naiveLogin(client, user, password, secret string) bool {
 	for k := range signed {
 		keys = append(keys, k)
 	}
-	slices.Sort(keys)
-	var text strings.Builder
+	sort.Strings(keys)
+	text := ""
 	for _, k := range keys {
-		text.WriteString(k + signed[k])
+		text += k + signed[k]
 	}
 	hashes := map[string]func() hash.Hash{"hmacmd5": md5.New, "hmacsha1": sha1.New, "hmacsha256": sha256.New}
-	mac := hmac.New(hashes[strings.ToLower(params["signmethod"])], []byte(secret))
-	mac.Write([]byte(text.String()))
+	mac := hmac.New(hashes[params["signmethod"]], []byte(secret))
+	mac.Write([]byte(text))
 	want := hex.EncodeToString(mac.Sum(nil))
-	return subtle.ConstantTimeCompare([]byte(want), []byte(strings.ToLower(password))) == 1
+	return hmac.Equal([]byte(want), []byte(strings.ToLower(password)))
 }

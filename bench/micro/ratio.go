@@ -19,13 +19,22 @@ type Cost struct {
 const (
 	rounds = 101
 	calls  = 500
+	// warm is how long a function runs before it counts: a processor that slept
+	// is slow at first.
+	warm = 200 * time.Millisecond
 )
+
+func warmUp(f func()) {
+	for start := time.Now(); time.Since(start) < warm; {
+		round(f)
+	}
+}
 
 // Measure returns the median cost of f over many short rounds.
 func Measure(f func()) Cost {
 	took := make([]float64, rounds)
 	var before, after runtime.MemStats
-	f()
+	warmUp(f)
 	runtime.ReadMemStats(&before)
 	for i := range took {
 		took[i] = round(f)
@@ -38,6 +47,7 @@ func Measure(f func()) Cost {
 // which both run in turn, so that they share the machine's moods.
 func Ratio(f, base func()) float64 {
 	ratios := make([]float64, rounds)
+	warmUp(base)
 	for i := range ratios {
 		ratios[i] = round(f) / round(base)
 	}

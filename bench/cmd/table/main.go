@@ -32,7 +32,9 @@ type bench struct {
 	time  time.Duration
 	conns int // of idle rows
 	dir   string
-	bin   string // where the programs are
+	// patience is how long to wait, before each run, for others to be quiet.
+	patience time.Duration
+	bin      string // where the programs are
 
 	machine machine
 	rows    []row
@@ -60,6 +62,7 @@ func main() {
 	flag.DurationVar(&b.time, "time", 4*time.Second, "how long a run takes, after a second that does not count")
 	flag.IntVar(&b.conns, "idle", 5000, "idle connections")
 	flag.StringVar(&b.dir, "dir", os.TempDir(), "where the stores are; it should be on a real disk")
+	flag.DurationVar(&b.patience, "patience", time.Minute, "how long to wait, before each run, for other programs to be quiet")
 	only := flag.String("only", "", "groups of rows, separated by commas: micro, door, idle, path, paced, allocs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

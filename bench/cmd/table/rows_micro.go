@@ -10,7 +10,8 @@ import (
 )
 
 // microRows measures single functions in this process.
-func (b *bench) microRows(context.Context) error {
+func (b *bench) microRows(ctx context.Context) error {
+	b.calm(ctx)
 	topic := micro.Measure(micro.TopicACL())
 	b.machine.look()
 	b.add(row{

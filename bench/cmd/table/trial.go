@@ -7,9 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
-	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
@@ -41,8 +38,19 @@ func (b *bench) trial(ctx context.Context, serve, generate []string) (outcome, e
 	return o, errors.Join(err, s.end())
 }
 
-// generate loads a server once.
+// generate loads a server. When other programs disturb it, it does so again, a
+// few times.
 func (b *bench) generate(ctx context.Context, s *server, args ...string) (o outcome, err error) {
+	for range disturbances {
+		b.calm(ctx)
+		if o, err = b.once(ctx, s, args); err != nil || o.others < noise {
+			break
+		}
+	}
+	return o, err
+}
+
+func (b *bench) once(ctx context.Context, s *server, args []string) (o outcome, err error) {
 	b.machine.look()
 	g, err := b.start(ctx, "loadgen", append([]string{"-steps", "-addr", s.addr, "-time", b.time.String()}, args...)...)
 	if err != nil {
@@ -82,21 +90,6 @@ func (p *process) step(value any) error {
 	return json.Unmarshal(line.Value, value)
 }
 
-// machineTime is what all processors have been busy for.
-func machineTime() time.Duration {
-	stat, _ := os.ReadFile("/proc/stat")
-	line, _, _ := strings.Cut(string(stat), "\n")
-	var ticks int64
-	for i, f := range strings.Fields(line) {
-		switch i {
-		case 1, 2, 3, 6, 7, 8: // user, nice, system, irq, softirq, steal
-			n, _ := strconv.ParseInt(f, 10, 64)
-			ticks += n
-		}
-	}
-	return time.Duration(ticks) * time.Second / 100 // USER_HZ, on everything Go runs on
-}
-
 // sides are the outcomes of two servers under the same load.
 type sides struct{ ours, base []outcome }
 
@@ -133,12 +126,3 @@ func hookRate(o *outcome) float64 { return float64(o.used.Messages) / o.used.At.
 func cpuEach(o *outcome) float64 { return float64(o.used.CPU) / o.messages() }
 
 func allocsEach(o *outcome) float64 { return float64(o.used.Mallocs) / o.messages() }
-
-// disturbed is a remark about other programs that took processors, if any did.
-func (b *bench) disturbed(name string, s sides) {
-	all := append(append([]outcome(nil), s.ours...), s.base...)
-	if others := middle(all, func(o *outcome) float64 { return o.others }); others > 0.1 {
-		b.note("%s: other programs used %.2f of %d cores meanwhile (median); rates and ratios suffer from it, processor time a message hardly.",
-			name, others, runtime.NumCPU())
-	}
-}
