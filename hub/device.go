@@ -75,6 +75,8 @@ type device struct {
 	values values
 	shadow *shadow.Document // nil until it is used
 
+	unsettled atomic.Int32 // changes of the shadow that are not durable yet
+
 	connects atomic.Int64 // rate state of logins
 	downRate atomic.Int64 // rate state of downlinks
 	shadows  atomic.Int64 // rate state of shadow requests

@@ -68,7 +68,7 @@ func (s *session) start(b *batch, implicit bool) (resumed bool) {
 	}
 	d.sess = s
 	s.opened = true
-	d.queue.rewind(s.clean)
+	d.queue.rewind(b, d, s.clean)
 	h.connected.Add(1)
 	s.presence(b, PresenceEvent{Online: true, Addr: s.addr})
 	b.then(func(err error) {

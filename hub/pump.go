@@ -108,6 +108,9 @@ func (s *session) acked(b *batch, q *queued, err error) {
 	case err == nil:
 		d.queue.remove(b, d, q)
 		b.noteState(d, q, Delivered, "")
+	case q.stale:
+		d.queue.remove(b, d, q)
+		b.noteState(d, q, Cancelled, "a later one takes its place")
 	case errors.Is(err, hal.ErrFull):
 		s.pumpIn(retryFull)
 		b.then(func(error) { s.h.logDown(d, q.id, OpSend, q.topic, err) })

@@ -37,7 +37,10 @@ type queued struct {
 	away bool // the device was away when it was queued
 	// control marks a shadow's control message: a later one takes its place.
 	control bool
-	sent    bool // sent at least once to this session or an earlier one it resumes
+	// stale marks a control in flight that a later one, or the end of the wish,
+	// overtook: it is not sent again, whatever becomes of it.
+	stale bool
+	sent  bool // sent at least once to this session or an earlier one it resumes
 
 	session   *session // in flight there; nil when not in flight
 	delivered bool     // acknowledged, the answer is awaited
@@ -145,12 +148,23 @@ func (u *queue) remove(b *batch, d *device, q *queued) {
 
 // rewind prepares the queue for a new session: nothing is in flight, and what an
 // earlier session was sent is a repetition only if that session is resumed.
-func (u *queue) rewind(clean bool) {
+func (u *queue) rewind(b *batch, d *device, clean bool) {
+	u.dropStale(b, d)
 	u.inFlight = 0
 	for _, q := range u.all {
 		q.session = nil
 		if clean {
 			q.sent = false
+		}
+	}
+}
+
+// dropStale removes the controls whose fate the earlier session took with it.
+func (u *queue) dropStale(b *batch, d *device) {
+	for _, q := range slices.Clone(u.all) {
+		if q.stale {
+			u.remove(b, d, q)
+			b.noteState(d, q, Cancelled, "a later one takes its place")
 		}
 	}
 }
@@ -165,14 +179,30 @@ func (u *queue) dropClean(b *batch, s *session) {
 	}
 }
 
-// dropControls removes control messages that are not on their way right now.
+// dropControls takes back what the device was to be told: a control that waits is
+// removed, one on its way is not sent again, not even after a restart.
 func (u *queue) dropControls(b *batch, d *device) {
 	for _, q := range slices.Clone(u.all) {
-		if q.control && q.session == nil {
+		switch {
+		case !q.control:
+		case q.session == nil:
 			u.remove(b, d, q)
-			b.noteState(d, q, Cancelled, "a later one takes its place")
+			b.noteState(d, q, Cancelled, "nothing is desired any more")
+		default:
+			q.stale = true
+			b.st.Delete(q.key(d.id))
 		}
 	}
+}
+
+// waitingControl returns the control that is not on its way; there is one at most.
+func (u *queue) waitingControl() *queued {
+	for _, q := range u.all {
+		if q.control && q.session == nil {
+			return q
+		}
+	}
+	return nil
 }
 
 // clear removes everything.
