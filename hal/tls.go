@@ -39,7 +39,7 @@ var suites = [...]uint16{
 func ServerTLS(minVersion uint16, certs ...tls.Certificate) *tls.Config {
 	return &tls.Config{
 		Certificates: certs,
-		MinVersion:   max(minVersion, tls.VersionTLS10), //nolint:gosec // devices in the field know no better
+		MinVersion:   max(minVersion, tls.VersionTLS10), // devices in the field know no better
 		CipherSuites: slices.Clone(suites[:]),
 	}
 }

@@ -73,7 +73,7 @@ func TestServerTLS(t *testing.T) {
 		{"RC4", 0, tls.VersionTLS12, tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			client := &tls.Config{InsecureSkipVerify: true, MinVersion: c.min, MaxVersion: c.max, CipherSuites: c.suites} //nolint:gosec // a test
+			client := &tls.Config{InsecureSkipVerify: true, MinVersion: c.min, MaxVersion: c.max, CipherSuites: c.suites}
 			got, err := handshake(t, hal.ServerTLS(c.lowest, cert), client)
 			if got != c.want {
 				t.Errorf("version %#x (%v), want %#x", got, err, c.want)

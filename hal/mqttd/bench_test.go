@@ -6,13 +6,14 @@ package mqttd_test
 
 import (
 	"crypto/tls"
+	"flag"
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/openalink/iot/internal/mqttwire"
 )
@@ -21,9 +22,10 @@ const (
 	benchConns  = 100
 	benchWindow = 20
 	benchBytes  = 435
-	idleConns   = 5000
 	idleRounds  = 5
 )
+
+var idleConns = flag.Int("idle", 1000, "connections of BenchmarkIdle")
 
 // BenchmarkPublish drives the whole server over loopback: 100 connections with
 // 20 messages of 435 bytes in flight each. server-ns is processor time.
@@ -136,22 +138,22 @@ func BenchmarkConnect(b *testing.B) {
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(b.N), "server-allocs/op")
 }
 
-// BenchmarkIdle reports the resident memory of an idle connection after five
-// rounds of 5,000 reconnects. One run says all: use -benchtime 1x.
+// BenchmarkIdle reports the resident memory of an idle connection after each of
+// five rounds of reconnects. One run says all: use -benchtime 1x -idle 5000.
 func BenchmarkIdle(b *testing.B) {
 	b.Run("TCP", func(b *testing.B) { benchmarkIdle(b, "tcp", nil) })
 	b.Run("TLS", func(b *testing.B) { benchmarkIdle(b, "tls", clientTLS()) })
 }
 
 func benchmarkIdle(b *testing.B, mode string, cfg *tls.Config) {
-	n := min(idleConns, openFiles()-200)
+	n := min(*idleConns, openFiles()-200)
 	for range b.N {
 		srv := startChild(b, mode)
 		login(b, srv.addr, cfg, 0).Close()
 		empty := srv.stats(b).RSS
 		conns := make([]net.Conn, n)
 		for round := range idleRounds {
-			reconnect(b, srv.addr, cfg, conns)
+			reconnect(b, srv, cfg, conns)
 			used := srv.stats(b).RSS - empty
 			b.ReportMetric(float64(used)/float64(n), fmt.Sprintf("B/conn-round%d", round+1))
 		}
@@ -162,7 +164,8 @@ func benchmarkIdle(b *testing.B, mode string, cfg *tls.Config) {
 }
 
 // reconnect replaces every connection, eight at a time.
-func reconnect(b *testing.B, addr string, cfg *tls.Config, conns []net.Conn) {
+func reconnect(b *testing.B, srv *child, cfg *tls.Config, conns []net.Conn) {
+	b.Helper()
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {
@@ -170,12 +173,14 @@ func reconnect(b *testing.B, addr string, cfg *tls.Config, conns []net.Conn) {
 				if conns[i] != nil {
 					conns[i].Close()
 				}
-				conns[i] = login(b, addr, cfg, i)
+				conns[i] = login(b, srv.addr, cfg, i)
 			}
 		})
 	}
 	wg.Wait()
-	time.Sleep(2 * time.Second) // let the server finish with the old ones
+	for srv.stats(b).Conns > len(conns) { // the server is not finished with the old ones
+		runtime.Gosched()
+	}
 }
 
 // openFiles is how many connections this process may have.

@@ -32,6 +32,7 @@ type childStats struct {
 	RSS     int64         // bytes
 	CPU     time.Duration // user and system
 	Mallocs uint64
+	Conns   int
 }
 
 // serveChild is the main function of the child. mode is "tcp" or "tls".
@@ -51,11 +52,11 @@ func serveChild(mode string) {
 	go func() { _ = s.Serve(l) }()
 	fmt.Println(addr)
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		_ = json.NewEncoder(os.Stdout).Encode(stats())
+		_ = json.NewEncoder(os.Stdout).Encode(stats(s))
 	}
 }
 
-func stats() childStats {
+func stats(s *mqttd.Server) childStats {
 	var ru syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &ru)
 	var m runtime.MemStats
@@ -64,6 +65,7 @@ func stats() childStats {
 		RSS:     rss(),
 		CPU:     time.Duration(ru.Utime.Nano() + ru.Stime.Nano()),
 		Mallocs: m.Mallocs,
+		Conns:   s.Conns(),
 	}
 }
 

@@ -176,6 +176,13 @@ func (s *Server) Close() error {
 	return nil
 }
 
+// Conns returns how many connections are open, undecided ones included.
+func (s *Server) Conns() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns
+}
+
 // enter moves on to a phase, never back, and closes the listeners. It reports
 // whether p is new.
 func (s *Server) enter(p phase) bool {

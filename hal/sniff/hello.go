@@ -16,7 +16,7 @@ var errSeen = errors.New("sniff: ClientHello seen")
 // nc with nothing consumed and nothing answered.
 func hello(ctx context.Context, nc net.Conn) (suites []uint16, replay net.Conn, err error) {
 	r := &recorder{Conn: nc}
-	err = tls.Server(r, &tls.Config{ //nolint:gosec // never completes
+	err = tls.Server(r, &tls.Config{ // never completes
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 			suites = hello.CipherSuites
 			return nil, errSeen

@@ -82,7 +82,7 @@ func (p *port) Close() error {
 	return errors.Join(p.Server.Close(), err)
 }
 
-var insecure = &tls.Config{InsecureSkipVerify: true} //nolint:gosec // a test
+var insecure = &tls.Config{InsecureSkipVerify: true}
 
 // TestContract: behind the sniffer, MQTT is what it is without.
 func TestContract(t *testing.T) {
