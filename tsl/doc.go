@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tsl is the room of the thing model: TSL documents, the validators and
-// typed code made from them. It is empty until the thing model arrives; hubs keep
-// properties and events of any shape until then.
+// Package tsl is the thing model: it reads and checks TSL documents (wire facts
+// section 17) and compiles them to validators that judge what devices send from
+// the raw bytes.
 package tsl
