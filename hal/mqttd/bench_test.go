@@ -15,6 +15,10 @@ import (
 	"syscall"
 	"testing"
 
+	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/hal/haltest"
+	"github.com/openalink/iot/hal/mqttd"
 	"github.com/openalink/iot/internal/mqttwire"
 )
 
@@ -136,6 +140,39 @@ func BenchmarkConnect(b *testing.B) {
 	after := srv.stats(b)
 	b.ReportMetric(float64((after.CPU-before.CPU).Nanoseconds())/float64(b.N), "server-ns/op")
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(b.N), "server-allocs/op")
+}
+
+// BenchmarkSend sends deliveries of 200 bytes to a client that reads them.
+func BenchmarkSend(b *testing.B) {
+	a := new(haltest.FakeAccess)
+	s, err := mqttd.New(mqttd.Config{Access: a})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	go func() { _ = s.Serve(l) }()
+	nc := login(b, l.Addr().String(), nil, 0)
+	defer nc.Close()
+	go func() { _, _ = io.Copy(io.Discard, nc) }()
+	link := a.Next(b).Request.Link
+	d := hal.Delivery{Message: iot.Message{Topic: "/sys/pk/dn/thing/service/property/set", Payload: make([]byte, 160)}}
+	written := make(chan error, 1)
+	report := func(err error) { written <- err }
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%100 > 0 {
+			link.Send(b.Context(), d, nil)
+			continue
+		}
+		link.Send(b.Context(), d, report)
+		if err := <-written; err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // BenchmarkIdle reports the resident memory of an idle connection after each of
