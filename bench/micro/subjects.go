@@ -3,6 +3,8 @@
 package micro
 
 import (
+	"bytes"
+
 	"github.com/tidwall/gjson"
 
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -18,14 +20,15 @@ import (
 // were set on, in nanoseconds.
 const ReferenceYardstick = 186
 
-// Yardstick reads three members of a 450-byte payload with gjson. How long it
-// takes tells how fast a machine is.
+// Yardstick reads three members from the front of a 450-byte payload with
+// gjson. How long it takes tells how fast a machine is.
 func Yardstick() func() {
-	payload := load.Post(450)
+	head := `{"id":"123","version":"1.0","method":"thing.event.property.post","params":{"Note":"`
+	payload := append(append([]byte(head), bytes.Repeat([]byte("x"), 450-len(head)-3)...), `"}}`...)
 	return func() {
-		must(gjson.GetBytes(payload, "id").Str == "123")
-		must(gjson.GetBytes(payload, "version").Str == "1.0")
-		must(gjson.GetBytes(payload, "params.Power").Num == 1)
+		must(len(gjson.GetBytes(payload, "id").Str) == 3)
+		must(len(gjson.GetBytes(payload, "version").Str) == 3)
+		must(len(gjson.GetBytes(payload, "method").Str) == 25)
 	}
 }
 

@@ -3,7 +3,7 @@
 // Command table measures everything the project promises about speed and size,
 // on this machine, and prints it with the bars it is held to:
 //
-//	go run ./cmd/table                     all of it, about a quarter of an hour
+//	go run ./cmd/table                     all of it, ten minutes to half an hour
 //	go run ./cmd/table -runs 1 -time 1s    a first impression
 //	go run ./cmd/table -only door,idle     some groups of rows
 //
