@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 
 	iot "github.com/openalink/iot"
@@ -20,6 +21,7 @@ var orderCases = []contract{
 	{"AcksInOrderFromManyGoroutines", testAcksConcurrent},
 	{"DoneBeforeReceiveReturns", testDoneInline},
 	{"AnswersFollowTheirAck", testAnswersFollow},
+	{"OddAnswers", testOddAnswers},
 	{"WindowHolds", testWindow},
 	{"WindowOfThePlatform", testWindowGiven},
 	{"DoneAfterTheEnd", testDoneAfterEnd},
@@ -136,6 +138,21 @@ func testAnswersFollow(f *fixture) {
 			c.expect(publishBytes(0, "/more", fmt.Sprint("first ", i)))
 		}
 	}
+}
+
+// testOddAnswers: an answer has no packet id, so it leaves with QoS 0. One that
+// cannot be sent does no harm.
+func testOddAnswers(f *fixture) {
+	c, s := f.connect()
+	c.publish(1, "/a", "x")
+	s.Received(f).Done([]iot.Message{
+		{Topic: "", Payload: []byte("nowhere to go")},
+		{Topic: strings.Repeat("x", 1<<16)},
+		{Topic: "/reply", Payload: []byte("y"), QoS: iot.AtLeastOnce},
+	}, nil)
+	c.expectAcks(1)
+	c.expect(publishBytes(0, "/reply", "y"))
+	f.expectAlive(c, s)
 }
 
 func testWindow(f *fixture) { windowHolds(f, 100) }

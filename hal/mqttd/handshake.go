@@ -5,6 +5,7 @@ package mqttd
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/openalink/iot/auth"
@@ -61,7 +62,7 @@ func (c *conn) login() hal.Cause {
 		return c.refuse(mqttwire.BadVersion)
 	}
 	if err != nil {
-		c.s.cfg.Logger.Info("bad CONNECT", "addr", c.nc.RemoteAddr(), "err", err)
+		c.s.cfg.Logger.Debug("bad CONNECT", "addr", c.nc.RemoteAddr(), "err", err)
 		return hal.CauseProtocol
 	}
 	c.limit.Store(0) // from here on the context of Connect limits the time
@@ -87,15 +88,26 @@ func (c *conn) firstPacket() (mqttwire.Packet, hal.Cause) {
 
 // ask puts the request to the platform and answers the client.
 func (c *conn) ask(connect *mqttwire.Connect) hal.Cause {
-	c.id = connect.ClientID
+	c.id = clip(connect.ClientID)
 	accepted, err := c.connect(connect)
 	clear(connect.Password) // the buffer goes back to a pool
-	if err == nil {
-		c.accept(connect, accepted)
-		return ""
+	if err != nil {
+		c.s.cfg.Logger.Info("client refused", "client", c.id, "user", clip(connect.UserName), "addr", c.nc.RemoteAddr(), "err", err)
+		return c.refuse(codeOf(err))
 	}
-	c.s.cfg.Logger.Info("client refused", "client", c.id, "user", connect.UserName, "addr", c.nc.RemoteAddr(), "err", err)
-	return c.refuse(codeOf(err))
+	if !c.accept(connect, accepted) {
+		return hal.CauseReset // closed meanwhile: that cause stands
+	}
+	return ""
+}
+
+// clip shortens a name for logs.
+func clip(name string) string {
+	const longest = 128
+	if len(name) <= longest {
+		return name
+	}
+	return strings.Clone(name[:longest])
 }
 
 // connect calls Access.Connect, at most MaxConnecting at once.
@@ -141,8 +153,9 @@ func (c *conn) request(connect *mqttwire.Connect) *hal.ConnectRequest {
 	return r
 }
 
-// accept sends the CONNACK, and behind it what the platform sent meanwhile.
-func (c *conn) accept(connect *mqttwire.Connect, a hal.Accepted) {
+// accept sends the CONNACK, and behind it what the platform sent meanwhile. It
+// reports whether the connection is still open.
+func (c *conn) accept(connect *mqttwire.Connect, a hal.Accepted) bool {
 	c.sess = a.Session
 	c.last.Store(c.s.wheel.now.Load())
 	c.limit.Store(seconds(a.KeepAlive))
@@ -157,12 +170,13 @@ func (c *conn) accept(connect *mqttwire.Connect, a hal.Accepted) {
 		c.window = uint32(min(a.MaxUnacked, maxWindow))
 	}
 	if c.closed {
-		return
+		return false
 	}
 	out := c.gather() // leaves room for the CONNACK
 	mqttwire.AppendConnack(out.b[:0], mqttwire.Connack{SessionPresent: present})
 	c.open = true
 	c.flush()
+	return true
 }
 
 // refuse answers with a code. Deliveries that were queued are lost.

@@ -106,19 +106,19 @@ func (c *conn) settle(f *inflight, answers []iot.Message) {
 	}
 	if f.qos == 0 {
 		out := c.gather()
-		out.b = appendAnswers(out.b, answers)
+		out.b = c.appendAnswers(out.b, answers)
 		return
 	}
 	c.flights.at(f.pos).done = true
 	if f.pos != c.flights.head {
 		if len(answers) > 0 {
-			c.flights.hold(f.pos, appendAnswers(nil, answers))
+			c.flights.hold(f.pos, c.appendAnswers(nil, answers))
 		}
 		return
 	}
 	id, _, _ := c.flights.pop()
 	out := c.gather()
-	out.b = appendAnswers(mqttwire.AppendPuback(out.b, id), answers)
+	out.b = c.appendAnswers(mqttwire.AppendPuback(out.b, id), answers)
 	for {
 		id, held, ok := c.flights.pop()
 		if !ok {
@@ -131,11 +131,14 @@ func (c *conn) settle(f *inflight, answers []iot.Message) {
 
 // appendAnswers encodes answers with QoS 0, whatever they ask for: only the
 // platform can give out packet ids.
-func appendAnswers(dst []byte, answers []iot.Message) []byte {
+func (c *conn) appendAnswers(dst []byte, answers []iot.Message) []byte {
 	for i := range answers {
-		if m := publishOf(answers[i]); sendable(&m) {
-			dst = mqttwire.AppendPublish(dst, &m)
+		m := publishOf(answers[i])
+		if !sendable(&m) {
+			c.s.cfg.Logger.Error("answer dropped", "client", c.id, "err", errDelivery)
+			continue
 		}
+		dst = mqttwire.AppendPublish(dst, &m)
 	}
 	return dst
 }
