@@ -9,8 +9,8 @@ import (
 )
 
 // Check holds a model to the rules and limits of wire facts section 17 and
-// returns everything it breaks.
-func (m *Model) Check() Problems {
+// returns everything it breaks as a *ModelError, nil for a good one.
+func (m *Model) Check() error {
 	c := &checker{}
 	if n := len(m.Properties) + len(m.Events) + len(m.Services); n > MaxFeatures {
 		c.say("", "features", "%d properties, events and services, at most %d", n, MaxFeatures)
@@ -33,10 +33,13 @@ func (m *Model) Check() Problems {
 	for i := range m.Services {
 		c.service(fmt.Sprintf("/services/%d", i), &m.Services[i], seen)
 	}
-	return c.problems
+	if len(c.problems) > 0 {
+		return &ModelError{c.problems}
+	}
+	return nil
 }
 
-type checker struct{ problems Problems }
+type checker struct{ problems []Problem }
 
 func (c *checker) say(at, rule, format string, args ...any) {
 	c.problems = append(c.problems, Problem{at, rule, fmt.Sprintf(format, args...)})

@@ -31,10 +31,10 @@ type check struct {
 }
 
 // Compile makes the validator of a model. A model that Check complains about is
-// refused with those Problems.
+// refused with its *ModelError.
 func Compile(m *Model) (*Validator, error) {
-	if p := m.Check(); len(p) > 0 {
-		return nil, p
+	if err := m.Check(); err != nil {
+		return nil, err
 	}
 	v := &Validator{
 		properties: make(map[string]*check, len(m.Properties)), events: make(map[string]map[string]*check, len(m.Events)),
@@ -109,7 +109,7 @@ type Reason struct {
 	Message string
 }
 
-// Error says where and what.
-func (r *Reason) Error() string {
-	return fmt.Sprintf("tsl: %s: %s (%s)", r.Pointer, r.Message, r.Rule)
+// String says where and what.
+func (r *Reason) String() string {
+	return fmt.Sprintf("%s: %s (%s)", r.Pointer, r.Message, r.Rule)
 }

@@ -98,6 +98,7 @@ func (t *DataType) UnmarshalJSON(b []byte) error {
 		return s.Size.read(&t.Size)
 	case Struct:
 		return json.Unmarshal(in.Specs, &t.Members)
+	case Date: // has none
 	}
 	return nil
 }

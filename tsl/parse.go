@@ -15,33 +15,33 @@ type Problem struct {
 	Message string
 }
 
-// Error says where and what.
-func (p Problem) Error() string {
-	return fmt.Sprintf("tsl: %s: %s (%s)", p.Pointer, p.Message, p.Rule)
+// String says where and what.
+func (p Problem) String() string {
+	return fmt.Sprintf("%s: %s (%s)", p.Pointer, p.Message, p.Rule)
 }
 
-// Problems are all things wrong with a document, in its order.
-type Problems []Problem
+// ModelError is a model that breaks rules: all of them, in the document's order.
+type ModelError struct{ Problems []Problem }
 
 // Error lists the problems, one a line.
-func (p Problems) Error() string {
-	lines := make([]string, len(p))
-	for i := range p {
-		lines[i] = p[i].Error()
+func (e *ModelError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = "tsl: " + p.String()
 	}
 	return strings.Join(lines, "\n")
 }
 
 // Parse reads a TSL document and checks it. Bytes that are no JSON of the right
 // shape are an error of encoding/json with a prefix; everything else that is
-// wrong comes back together, as Problems.
+// wrong comes back together, as a *ModelError.
 func Parse(document []byte) (*Model, error) {
 	var m Model
 	if err := json.Unmarshal(document, &m); err != nil {
 		return nil, fmt.Errorf("tsl: document: %w", err)
 	}
-	if p := m.Check(); len(p) > 0 {
-		return nil, p
+	if err := m.Check(); err != nil {
+		return nil, err
 	}
 	return &m, nil
 }

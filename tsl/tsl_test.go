@@ -163,8 +163,8 @@ func TestProblems(t *testing.T) {
 		{`{"services":[{"identifier":"s","callType":"sync","inputData":[` + repeat(21, member) + `],"outputData":[]}]}`, "/services/0/inputData", "arguments"},
 	} {
 		_, err := tsl.Parse([]byte(tt.document))
-		p, ok := errors.AsType[tsl.Problems](err)
-		if !ok || len(p) != 1 || p[0].Pointer != tt.pointer || p[0].Rule != tt.rule {
+		e, ok := errors.AsType[*tsl.ModelError](err)
+		if !ok || len(e.Problems) != 1 || e.Problems[0].Pointer != tt.pointer || e.Problems[0].Rule != tt.rule {
 			t.Errorf("%.120s: %v, want %s at %s", tt.document, err, tt.rule, tt.pointer)
 		}
 	}
@@ -235,5 +235,5 @@ func Example() {
 	fmt.Println(v.Property("Target", []byte("35")))
 	// Output:
 	// true
-	// tsl: /Target: 35 is above 30 (range)
+	// /Target: 35 is above 30 (range)
 }
