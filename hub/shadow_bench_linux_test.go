@@ -14,7 +14,7 @@ import (
 // p50 at most 2.5 times that of a bare write and fdatasync.
 func BenchmarkShadowOneWriter(b *testing.B) {
 	b.Run("Hub", func(b *testing.B) {
-		h := openFleet(b)
+		h, _ := openFleet(b, true)
 		b.ReportAllocs()
 		b.ResetTimer()
 		reportUpdates(b, concurrently(b, 1, b.N, func(i int) error {

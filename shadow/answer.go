@@ -4,6 +4,7 @@ package shadow
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -13,6 +14,11 @@ import (
 // get's answer has version and timestamp inside and outside of the payload,
 // because firmware looks in either place (wire facts section 14).
 func (d *Document) AppendReply(dst []byte, r *Request, now time.Time) []byte {
+	room := 160 + len(r.Token)
+	if r.Method == "get" {
+		room += d.room()
+	}
+	dst = slices.Grow(dst, room)
 	dst = append(dst, `{"method":"reply","payload":{"status":"success"`...)
 	if r.Method == "get" {
 		dst = append(dst, ',')
@@ -49,6 +55,7 @@ func AppendError(dst []byte, r *Request, err error, now time.Time) []byte {
 
 // AppendControl writes the message that tells a device what is desired.
 func (d *Document) AppendControl(dst []byte, now time.Time) []byte {
+	dst = slices.Grow(dst, d.room()+160)
 	dst = append(dst, `{"method":"control","payload":{"status":"success",`...)
 	dst = d.appendState(dst)
 	dst = append(dst, `},"version":`...)

@@ -77,10 +77,19 @@ func (r *Request) checkUpdate(from Source) *Error {
 		return nil
 	case !r.reported.IsObject():
 		return refuse(BadJSON, "reported is not an object")
-	case len(r.reported.Map()) == 0:
+	case isEmpty(r.reported):
 		return refuse(EmptyReported, "reported is empty")
 	}
 	return nil
+}
+
+func isEmpty(object gjson.Result) bool {
+	empty := true
+	object.ForEach(func(_, _ gjson.Result) bool {
+		empty = false
+		return false
+	})
+	return empty
 }
 
 // checkDelete wants something to delete: names with null, or a whole section.

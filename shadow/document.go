@@ -4,6 +4,7 @@ package shadow
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -47,6 +48,7 @@ func (d *Document) Time() time.Time { return time.Unix(d.time, 0).UTC() }
 // Append writes the document as applications see it and as it is stored:
 // state, metadata, timestamp, version and revisions, as compact JSON.
 func (d *Document) Append(dst []byte) []byte {
+	dst = slices.Grow(dst, d.room()+80)
 	dst = append(dst, '{')
 	dst = d.appendState(dst)
 	dst = append(dst, `,"timestamp":`...)
@@ -59,6 +61,9 @@ func (d *Document) Append(dst []byte) []byte {
 	dst = strconv.AppendUint(dst, d.desiredAt, 10)
 	return append(dst, '}')
 }
+
+// room is how much state and metadata take, about.
+func (d *Document) room() int { return d.reported.room() + d.desired.room() + 100 }
 
 // appendState writes state and metadata; empty sections are left out.
 func (d *Document) appendState(dst []byte) []byte {

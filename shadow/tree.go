@@ -113,31 +113,44 @@ func (n *node) appendName(dst []byte, i int) []byte {
 	return append(dst, '"', ':')
 }
 
-// load rebuilds n from its value and metadata.
+// load rebuilds an object from its value and metadata, which have the same order.
 func (n *node) load(value, times gjson.Result) {
-	if !value.IsObject() {
-		n.raw = value.Raw
-		n.time = times.Get("timestamp").Int()
-		return
-	}
-	type pair struct{ value, times gjson.Result }
-	var kids []pair
+	n.kids = make([]node, 0, 8)
 	value.ForEach(func(key, v gjson.Result) bool {
-		n.kids = append(n.kids, node{name: rawName(key)})
-		kids = append(kids, pair{value: v})
+		n.kids = append(n.kids, node{name: rawName(key), raw: v.Raw})
 		return true
 	})
 	i := 0
-	times.ForEach(func(_, t gjson.Result) bool { // written in the same order
-		if i < len(kids) {
-			kids[i].times = t
+	times.ForEach(func(_, t gjson.Result) bool {
+		if i < len(n.kids) {
+			n.kids[i].loadTimes(t)
 		}
 		i++
 		return true
 	})
-	for i := range kids {
-		n.kids[i].load(kids[i].value, kids[i].times)
+	for ; i < len(n.kids); i++ {
+		n.kids[i].loadTimes(gjson.Result{})
 	}
+}
+
+// loadTimes completes a member whose value is still JSON.
+func (n *node) loadTimes(times gjson.Result) {
+	if n.raw[0] != '{' {
+		n.time = times.Get("timestamp").Int()
+		return
+	}
+	value := gjson.Result{Type: gjson.JSON, Raw: n.raw}
+	n.raw = ""
+	n.load(value, times)
+}
+
+// room is how much n takes as value and metadata, about.
+func (n *node) room() int {
+	total := len(n.raw) + 24
+	for i := range n.kids {
+		total += 2*len(n.kids[i].name) + 8 + n.kids[i].room()
+	}
+	return total
 }
 
 // clone copies n, so that a refused change leaves the original.

@@ -23,14 +23,14 @@ func (e *Engine) commitGroups(delivery chan<- []item, spare <-chan []item) {
 		case free = <-spare:
 		default:
 		}
-		group := e.queue.take(free)
+		group, ops := e.queue.take(free)
 		began := time.Now()
 		e.commitGroup(group)
 		took := time.Since(began)
 		e.stats.add(e.writer, took)
 		// After a long commit, too, the callers need a moment to come back.
 		earliest = began.Add(max(e.options.Pace, took+e.options.Pace/4))
-		e.queue.committed(len(group))
+		e.queue.committed(ops)
 		delivery <- group
 	}
 }

@@ -30,7 +30,7 @@ type queue struct {
 	cost   int           // ops, and one more for each 4 KiB
 	limit  int           // of cost
 	room   chan struct{} // closed when cost falls; nil while nobody waits
-	quorum int           // so many items do not wait for the pace
+	quorum int           // so many operations do not wait for the pace
 	closed bool
 }
 
@@ -71,7 +71,7 @@ func (q *queue) add(ctx context.Context, it item, ops, cost int) error {
 
 // prompt reports whether what waits need not wait for the pace.
 func (q *queue) prompt() bool {
-	return q.ops >= readyOps || q.closed || len(q.items) >= q.quorum
+	return q.ops >= min(q.quorum, readyOps) || q.closed
 }
 
 func (q *queue) signal() {
@@ -108,14 +108,15 @@ func (q *queue) await(timer *time.Timer, earliest time.Time) bool {
 	}
 }
 
-// take returns all items and leaves an empty queue over the memory of spare.
-func (q *queue) take(spare []item) []item {
+// take returns all items and the operations in them, and leaves an empty queue
+// over the memory of spare.
+func (q *queue) take(spare []item) (items []item, ops int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	items := q.items
+	items, ops = q.items, q.ops
 	q.items, q.ops, q.cost = spare[:0], 0, 0
 	q.release()
-	return items
+	return items, ops
 }
 
 func (q *queue) release() {
@@ -125,13 +126,13 @@ func (q *queue) release() {
 	}
 }
 
-// committed notes that a group of n items is written. Writers that wait for their
-// own commits come back now, and those who came meanwhile wait already: once so
-// many are there, waiting longer gains nothing.
+// committed notes that a group of n operations is written. Writers that wait for
+// their own commits come back now, and those who came meanwhile wait already: once
+// so many operations are there, waiting longer gains nothing.
 func (q *queue) committed(n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.quorum = n + len(q.items)
+	q.quorum = n + q.ops
 }
 
 // close refuses new items. What is in the queue stays to be committed.
