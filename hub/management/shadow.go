@@ -86,25 +86,38 @@ func (a *api) changeShadow(w http.ResponseWriter, r *http.Request, request func(
 	return writeShadow(w, doc)
 }
 
-// maxHistory is how many versions one answer carries: the latest.
-const maxHistory = 100
-
+// shadowHistory lists versions, oldest first. The cursor is the revision of the
+// last one a page had.
 func (a *api) shadowHistory(r *http.Request) (any, error) {
 	since, err := timeOf(r, "from")
 	if err != nil {
 		return nil, err
+	}
+	limit, err := limitOf(r)
+	if err != nil {
+		return nil, err
+	}
+	after := uint64(0)
+	if cursor := r.URL.Query().Get("cursor"); cursor != "" {
+		if after, err = strconv.ParseUint(cursor, 10, 64); err != nil {
+			return nil, badRequest("cursor %q is none of a history", cursor)
+		}
 	}
 	if _, err := a.hub.Device(r.Context(), deviceOf(r)); err != nil {
 		return nil, err
 	}
 	out := page[json.RawMessage]{Items: []json.RawMessage{}}
 	for doc, err := range a.hub.ShadowHistory(r.Context(), deviceOf(r), since) {
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, err
+		case doc.Revision() <= after:
+			continue
+		case len(out.Items) == limit:
+			out.Cursor = strconv.FormatUint(after, 10)
+			return out, nil
 		}
-		if out.Items = append(out.Items, doc.Append(nil)); len(out.Items) > maxHistory {
-			out.Items = out.Items[1:]
-		}
+		out.Items, after = append(out.Items, doc.Append(nil)), doc.Revision()
 	}
 	return out, nil
 }
