@@ -58,6 +58,8 @@ device.on('message', (topic, payload) => {
   if (!topic.startsWith('/sys/')) tell('message', { topic, payload: text });
 });
 
+device.onShadow((res) => tell('shadow', { body: res }));
+
 const answer = (order) => (res) => tell('answer', { do: order.do, body: res });
 
 obey({
@@ -67,6 +69,9 @@ obey({
   untag: (o) => device.deleteTags([o.name], answer(o)),
   publish: (o) => device.publish(o.topic, o.payload, { qos: 1 }, (err) => tell('published', { topic: o.topic, text: err ? String(err) : '' })),
   subscribe: (o) => device.subscribe(o.topic, { qos: 1 }, (err, granted) => tell('subscribed', { topic: o.topic, code: err ? 128 : granted[0].qos })),
+  reportShadow: (o) => device.postShadow(o.params),
+  readShadow: () => device.getShadow(),
+  deleteShadow: (o) => device.deleteShadow(o.params),
   config: (o) => device.getConfig(answer(o)),
   end: () => device.end(false, () => tell('ended')),
 });
