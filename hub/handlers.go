@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 
 	"github.com/openalink/iot/alink"
+	"github.com/openalink/iot/tsl"
 )
 
 // CodeUnknownMethod answers a request below /sys/{pk}/{dn} that no handler of
@@ -25,6 +26,7 @@ func (h *Hub) handlers() error {
 		"thing/deviceinfo/update":           h.tagsUpdate,
 		"thing/deviceinfo/delete":           h.tagsDelete,
 		"thing/deviceinfo/get":              h.tagsGet,
+		"thing/dsltemplate/get":             h.template,
 		"thing/status/update":               h.keepSilently,
 		"thing/log/post":                    h.keep,
 		"#":                                 h.unknownMethod,
@@ -63,14 +65,18 @@ func (h *Hub) propertyPost(ctx context.Context, r *alink.Request) alink.Reply {
 		h.logger.Error("values do not load", "device", d.key, "error", err)
 		return alink.ErrorReply(err)
 	}
-	d.values.next = 0
-	w.sh.values, w.sh.arrival, w.sh.full = &d.values, r.Time.UnixMilli(), false
-	err := alink.EachProperty(r.Params, w.sh.setValue)
-	switch {
-	case err != nil:
+	post := &w.sh.props
+	post.begin(d, r.Time.UnixMilli())
+	if !post.plain(r.Params) {
+		if err := alink.EachProperty(r.Params, post.look); err != nil {
+			return badParams("params must be an object of properties")
+		}
+		if reply, ok := h.judged(r, post); !ok {
+			return reply
+		}
+	}
+	if err := alink.EachProperty(r.Params, post.set); err != nil {
 		return badParams("params must be an object of properties")
-	case w.sh.full:
-		return alink.Reply{Code: alink.CodeTooManyProperties}
 	}
 	if !d.values.dirty {
 		d.values.dirty = true
@@ -79,19 +85,18 @@ func (h *Hub) propertyPost(ctx context.Context, r *alink.Request) alink.Reply {
 	return alink.OK(nil)
 }
 
-// takeValue notes one property of a post.
-func (sh *shard) takeValue(name string, value []byte, ms int64) bool {
-	if ms == 0 {
-		ms = sh.arrival
-	}
-	sh.full = !sh.values.set(name, value, ms)
-	return !sh.full
-}
-
-// eventPost takes thing.event.{id}.post. Without a model any object passes.
-func (h *Hub) eventPost(_ context.Context, r *alink.Request) alink.Reply {
-	if params := alink.LenientParams(r.Params); len(params) == 0 || params[0] != '{' {
+// eventPost takes thing.event.{id}.post. Without a model any object passes; one
+// that breaks the model is refused (wire facts section 11).
+func (h *Hub) eventPost(ctx context.Context, r *alink.Request) alink.Reply {
+	params := alink.LenientParams(r.Params)
+	if len(params) == 0 || params[0] != '{' {
 		return badParams("params must be an object")
+	}
+	if j := work(ctx).s.d.product.judge.Load(); j != nil {
+		output, _ := alink.EventParams(params)
+		if reason := j.Event(eventOf(r.Topic.Path), output); reason != nil {
+			return refused([]*tsl.Reason{reason})
+		}
 	}
 	return alink.OK(nil)
 }

@@ -103,6 +103,7 @@ const (
 	CauseIgnored         LogCause = "ignored"           // accepted without effect: a will
 	CauseTooManyFilters  LogCause = "too-many-filters"  //
 	CauseUnknownMethod   LogCause = "unknown-method"    // no handler took it
+	CauseModel           LogCause = "thing-model"       // values that break the thing model
 	CauseAnswer          LogCause = "answer"            // the other side answered with a failure code
 )
 

@@ -15,6 +15,7 @@ import (
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/store"
 	"github.com/openalink/iot/topic"
+	"github.com/openalink/iot/tsl"
 )
 
 // Product is a set of devices with the same features.
@@ -29,16 +30,37 @@ type Product struct {
 	DynamicRegister bool
 	// Topics are the classes of custom topics. Nil means topic.DefaultClasses.
 	Topics []topic.Class
+	// Model is the thing model: what properties, events and services there are. Nil
+	// keeps what devices say whatever it is.
+	Model *tsl.Model
+	// Validation says what happens to values that break the model.
+	Validation Validation
 	// Tags describe what all devices of the product share.
 	Tags    map[string]string
 	Created time.Time // set by the hub
 }
 
+// Validation is what happens to values that break the thing model.
+type Validation string
+
+// The ways to validate.
+const (
+	// Strict is the documented behaviour and the default: what breaks the model is
+	// dropped and logged, the rest is kept, and the answer is 200.
+	Strict Validation = "strict"
+	// Reject keeps nothing of a message that breaks the model and answers 460 with
+	// the reasons as data.
+	Reject Validation = "reject"
+	// Off keeps everything.
+	Off Validation = "off"
+)
+
 // product is a Product in memory. All products are: there are at most
 // Limits.Products.
 type product struct {
 	acl    atomic.Pointer[topic.ACL]
-	mu     sync.Mutex // guards what follows and orders its commits; taken inside products.mu
+	judge  atomic.Pointer[judge] // nil without a model to apply
+	mu     sync.Mutex            // guards what follows and orders its commits; taken inside products.mu
 	rec    productRecord
 	secret auth.Secret
 }
@@ -53,6 +75,8 @@ type productRecord struct {
 	DynamicRegister bool              `json:"dynamicRegister,omitempty"`
 	Topics          []topic.Class     `json:"topics"`
 	Tags            map[string]string `json:"tags,omitempty"`
+	Model           *tsl.Model        `json:"model,omitempty"`
+	Validation      Validation        `json:"validation,omitempty"`
 	Created         time.Time         `json:"created"`
 	Devices         int               `json:"devices"` // how many there are
 }
@@ -61,6 +85,7 @@ func (r productRecord) public(secret auth.Secret) Product {
 	return Product{
 		Key: r.Key, Secret: secret, Name: r.Name, Gateway: r.Gateway, DynamicRegister: r.DynamicRegister,
 		Topics: slices.Clone(r.Topics), Tags: cloneTags(r.Tags), Created: r.Created,
+		Model: r.Model, Validation: r.Validation,
 	}
 }
 
@@ -87,6 +112,10 @@ func (h *Hub) CreateProduct(ctx context.Context, p Product) (Product, error) {
 	if err := h.checkTags(p.Tags); err != nil {
 		return Product{}, err
 	}
+	j, err := newJudge(p.Model, p.Validation)
+	if err != nil {
+		return Product{}, err
+	}
 	h.products.mu.Lock()
 	defer h.products.mu.Unlock()
 	if old := h.products.byKey[p.Key]; old != nil {
@@ -101,8 +130,10 @@ func (h *Hub) CreateProduct(ctx context.Context, p Product) (Product, error) {
 	made := &product{secret: p.Secret, rec: productRecord{
 		Key: p.Key, Secret: p.Secret.Reveal(), Name: p.Name, Gateway: p.Gateway, DynamicRegister: p.DynamicRegister,
 		Topics: slices.Clone(p.Topics), Tags: cloneTags(p.Tags), Created: time.Now().UTC(),
+		Model: p.Model, Validation: p.Validation,
 	}}
 	made.acl.Store(acl)
+	made.judge.Store(j)
 	if err := made.save(ctx, h); err != nil {
 		return Product{}, err
 	}
@@ -152,8 +183,8 @@ func (h *Hub) Products(ctx context.Context) ([]Product, error) {
 	return all, nil
 }
 
-// UpdateProduct changes name, dynamic registration, topic classes and tags of a
-// product; key, secret and node type stay. Devices notice at once. Errors wrap
+// UpdateProduct changes name, dynamic registration, topic classes, thing model,
+// validation and tags of a product; key, secret and node type stay. Devices notice at once. Errors wrap
 // ErrUnknownProduct or ErrInvalid.
 func (h *Hub) UpdateProduct(ctx context.Context, key string, change func(*Product)) (Product, error) {
 	p, err := h.product(key)
@@ -171,7 +202,12 @@ func (h *Hub) UpdateProduct(ctx context.Context, key string, change func(*Produc
 	if err := h.checkTags(want.Tags); err != nil {
 		return Product{}, err
 	}
+	j, err := newJudge(want.Model, want.Validation)
+	if err != nil {
+		return Product{}, err
+	}
 	old := p.rec
+	p.rec.Model, p.rec.Validation = want.Model, want.Validation
 	p.rec.Name, p.rec.DynamicRegister = want.Name, want.DynamicRegister
 	p.rec.Topics, p.rec.Tags = slices.Clone(want.Topics), cloneTags(want.Tags)
 	if err := p.save(ctx, h); err != nil {
@@ -179,6 +215,7 @@ func (h *Hub) UpdateProduct(ctx context.Context, key string, change func(*Produc
 		return Product{}, err
 	}
 	p.acl.Store(acl)
+	p.judge.Store(j)
 	return p.rec.public(p.secret), nil
 }
 
@@ -242,6 +279,11 @@ func (h *Hub) loadProducts(ctx context.Context) error {
 			return fmt.Errorf("hub: product record %q: %w", e.Key, err)
 		}
 		p.acl.Store(acl)
+		j, err := newJudge(p.rec.Model, p.rec.Validation)
+		if err != nil {
+			return fmt.Errorf("hub: product record %q: %w", e.Key, err)
+		}
+		p.judge.Store(j)
 		h.products.byKey[p.rec.Key] = p
 		h.products.devices += p.rec.Devices
 	}

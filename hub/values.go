@@ -40,21 +40,16 @@ type value struct {
 // maxValues bounds what a device without a thing model can make the hub keep.
 const maxValues = 1000
 
-// set notes a value; it reports false when the device has too many. name and
-// json are copied.
-func (v *values) set(name string, json []byte, ms int64) bool {
+// set notes a value. name and json are copied.
+func (v *values) set(name string, json []byte, ms int64) {
 	i := v.find(name)
 	if i < 0 {
-		if len(v.all) >= maxValues {
-			return false
-		}
 		i = len(v.all)
 		v.all = append(v.all, value{name: strings.Clone(name)})
 	}
 	p := &v.all[i]
 	p.json, p.ms = append(p.json[:0], json...), ms
 	v.next = i + 1
-	return true
 }
 
 func (v *values) find(name string) int {

@@ -34,19 +34,15 @@ type shard struct {
 	wake chan struct{} // capacity 1
 
 	// of the worker
-	req alink.Request
-	ctx workContext
-	// of the property post being read
-	values   *values
-	arrival  int64
-	full     bool
-	setValue func(name string, value []byte, ms int64) bool // takeValue, bound once
+	req   alink.Request
+	ctx   workContext
+	props post
 }
 
 func newShard(h *Hub) *shard {
 	sh := &shard{h: h, wake: make(chan struct{}, 1)}
 	sh.ctx = workContext{Context: h.ctx, sh: sh}
-	sh.setValue = sh.takeValue
+	sh.props.bind()
 	return sh
 }
 

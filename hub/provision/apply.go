@@ -11,24 +11,20 @@ import (
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/tsl"
 )
 
 // Line is the outcome of one entry of a file.
 type Line struct {
 	Kind string // product, device or application
 	Name string
-	// Note says what of the entry had no effect; empty otherwise.
-	Note string
 	Err  error // nil when the entry is there now
 }
 
 // String renders the line for people.
 func (l Line) String() string {
-	switch {
-	case l.Err != nil:
+	if l.Err != nil {
 		return fmt.Sprintf("%s %s: failed: %v", l.Kind, l.Name, l.Err)
-	case l.Note != "":
-		return fmt.Sprintf("%s %s: ok (%s)", l.Kind, l.Name, l.Note)
 	}
 	return fmt.Sprintf("%s %s: ok", l.Kind, l.Name)
 }
@@ -46,11 +42,7 @@ func (f *File) Apply(ctx context.Context, h *hub.Hub, report func(Line)) error {
 		report(l)
 	}
 	for _, p := range f.Products {
-		l := Line{Kind: "product", Name: p.ProductKey, Err: p.apply(ctx, h)}
-		if len(p.TSL) > 0 && string(p.TSL) != "{}" && string(p.TSL) != "null" {
-			l.Note = "the thing model is not used yet"
-		}
-		tell(l)
+		tell(Line{Kind: "product", Name: p.ProductKey, Err: p.apply(ctx, h)})
 	}
 	for some := range slices.Chunk(f.Devices, together) {
 		if ctx.Err() != nil {
@@ -89,6 +81,12 @@ func (p *Product) apply(ctx context.Context, h *hub.Hub) error {
 	if err != nil {
 		return err
 	}
+	if len(p.TSL) > 0 && string(p.TSL) != "{}" && string(p.TSL) != "null" {
+		if want.Model, err = tsl.Parse(p.TSL); err != nil {
+			return err
+		}
+	}
+	want.Validation = p.Validation
 	_, err = h.CreateProduct(ctx, want)
 	return err
 }

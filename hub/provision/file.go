@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"github.com/openalink/iot/auth"
+	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/hub/management"
 )
 
@@ -23,7 +24,8 @@ type File struct {
 // thing model.
 type Product struct {
 	management.Product
-	TSL json.RawMessage `json:"tsl"`
+	TSL        json.RawMessage `json:"tsl"`
+	Validation hub.Validation  `json:"validation"` // strict, reject or off
 }
 
 // Device is a device to import with its secret and tags.
