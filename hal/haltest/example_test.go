@@ -10,6 +10,7 @@ import (
 
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/haltest"
+	"github.com/openalink/iot/hal/mem"
 	"github.com/openalink/iot/hal/mqttd"
 )
 
@@ -41,7 +42,7 @@ func ExampleFakeAccess() {
 	if err != nil {
 		panic(err)
 	}
-	ours, theirs := haltest.Pipe(4096)
+	ours, theirs := mem.Pipe(4096)
 	srv.ServeConn(theirs)
 
 	// CONNECT and PUBLISH with QoS 1.

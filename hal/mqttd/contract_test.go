@@ -16,6 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/haltest"
+	"github.com/openalink/iot/hal/mem"
 	"github.com/openalink/iot/hal/mqttd"
 )
 
@@ -156,7 +157,7 @@ func (c *wsClient) Write(b []byte) (int, error) {
 func openPipe(t *testing.T, a hal.Access) haltest.Door {
 	s := newServer(t, a)
 	return &door{Server: s, close: func() {}, dial: func(context.Context) (net.Conn, error) {
-		ours, theirs := haltest.Pipe(64 << 10)
+		ours, theirs := mem.Pipe(64 << 10)
 		s.ServeConn(theirs)
 		return ours, nil
 	}}

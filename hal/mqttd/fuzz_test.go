@@ -14,6 +14,7 @@ import (
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/haltest"
+	"github.com/openalink/iot/hal/mem"
 	"github.com/openalink/iot/hal/mqttd"
 	"github.com/openalink/iot/internal/mqttwire"
 )
@@ -53,7 +54,7 @@ func feedServer(t *testing.T, segments ...[]byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours, theirs := haltest.Pipe(4 << 20)
+	ours, theirs := mem.Pipe(4 << 20)
 	srv.ServeConn(theirs)
 	_, _ = ours.Write(connectPacket())
 	for _, b := range segments {

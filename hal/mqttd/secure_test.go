@@ -16,6 +16,7 @@ import (
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/haltest"
+	"github.com/openalink/iot/hal/mem"
 	"github.com/openalink/iot/hal/mqttd"
 )
 
@@ -119,7 +120,7 @@ func TestPSK(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	ours, theirs := haltest.Pipe(4096)
+	ours, theirs := mem.Pipe(4096)
 	s.ServeConn(wrapped{pskConn{theirs}})
 	newPeer(t, ours).connect()
 	if got := a.Next(t).Request.Credential; got != auth.PSK("identity") {

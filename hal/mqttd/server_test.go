@@ -19,6 +19,7 @@ import (
 
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/haltest"
+	"github.com/openalink/iot/hal/mem"
 	"github.com/openalink/iot/hal/mqttd"
 	"github.com/openalink/iot/internal/mqttwire"
 )
@@ -166,7 +167,7 @@ func TestSlowClient(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		ours, theirs := haltest.Pipe(8 << 10)
+		ours, theirs := mem.Pipe(8 << 10)
 		s.ServeConn(theirs)
 		p := newPeer(t, ours)
 		p.connect()
@@ -197,7 +198,7 @@ func TestKickedClientThatDoesNotRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ours, theirs := haltest.Pipe(8 << 10)
+		ours, theirs := mem.Pipe(8 << 10)
 		s.ServeConn(theirs)
 		newPeer(t, ours).connect()
 		session := a.Next(t)
@@ -354,7 +355,7 @@ func TestTransportWithoutDeadlines(t *testing.T) {
 		func() {},
 		func() { _ = s.Shutdown(t.Context()) },
 	} {
-		ours, theirs := haltest.Pipe(8 << 10)
+		ours, theirs := mem.Pipe(8 << 10)
 		s.ServeConn(noDeadlines{theirs})
 		p := newPeer(t, ours)
 		p.connect()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package haltest_test
+package mem_test
 
 import (
 	"errors"
@@ -11,16 +11,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/openalink/iot/hal/haltest"
-	"go.uber.org/goleak"
+	"github.com/openalink/iot/hal/mem"
 	"golang.org/x/net/nettest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
 func TestPipe(t *testing.T) {
 	nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
-		c1, c2 = haltest.Pipe(4096)
+		c1, c2 = mem.Pipe(4096)
 		return c1, c2, func() { _ = c1.Close(); _ = c2.Close() }, nil
 	})
 }
@@ -28,7 +25,7 @@ func TestPipe(t *testing.T) {
 // TestPipeHolds: writes return at once until size bytes wait.
 func TestPipeHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b := haltest.Pipe(10)
+		a, b := mem.Pipe(10)
 		defer a.Close()
 		defer b.Close()
 		if n, err := a.Write(make([]byte, 10)); n != 10 || err != nil {
@@ -44,7 +41,7 @@ func TestPipeHolds(t *testing.T) {
 
 // TestPipeCloseKeepsWritten: what was written before Close is read after it.
 func TestPipeCloseKeepsWritten(t *testing.T) {
-	a, b := haltest.Pipe(10)
+	a, b := mem.Pipe(10)
 	_, _ = a.Write([]byte("last words"))
 	_ = a.Close()
 	got, err := io.ReadAll(b)
