@@ -91,7 +91,8 @@ type Session interface {
 	// returns; it never blocks.
 	//
 	// m.Topic and m.Payload stay valid and unchanged until done returns. The
-	// answers, their topics and payloads, are valid until done returns. err is
+	// answers, their topics and payloads, are valid until done returns; they leave
+	// with QoS 0 (what needs an acknowledgement goes through Link.Send). err is
 	//
 	//   - nil: kept; acknowledge, then send the answers,
 	//   - a *RejectedError: not processed, acknowledge all the same (MQTT 3.1.1
@@ -104,7 +105,8 @@ type Session interface {
 	// Subscribe ask by themselves; it is there for external brokers.
 	Authorize(op topic.Operation, name string) error
 
-	// Close tells that the connection ended and why. It ends this session only,
+	// Close tells that the connection ended and why. It must not be called from
+	// within a done. It ends this session only,
 	// never the presence of a newer one, and is idempotent. It does not wait for
 	// messages whose done is still to come.
 	Close(cause Cause)

@@ -22,8 +22,9 @@ type Link interface {
 	// delivery was not queued.
 	Send(ctx context.Context, d Delivery, done func(error))
 
-	// Close ends the connection. The session's Close follows with the same cause.
-	// It is idempotent and does not wait.
+	// Close ends the connection, after what was sent has left if that takes no
+	// longer than a moment. The session's Close follows with the same cause. It is
+	// idempotent and does not wait.
 	Close(cause Cause)
 }
 

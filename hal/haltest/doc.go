@@ -2,7 +2,7 @@
 
 // Package haltest is the contract of the seams in package hal, as tests. A
 // front door that lets MQTT devices in passes TestFrontDoor, and TestTimeouts
-// if it can run over Pipe:
+// if it can run over mem.Pipe:
 //
 //	func TestContract(t *testing.T) {
 //		haltest.TestFrontDoor(t, func(t *testing.T, a hal.Access) haltest.Door {

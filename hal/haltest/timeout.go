@@ -17,7 +17,7 @@ import (
 
 // TestTimeouts is what a door does when time passes. It runs in a bubble of
 // testing/synctest, so the connections that open's door dials must be made of
-// Pipe or the like.
+// mem.Pipe or the like.
 func TestTimeouts(t *testing.T, open func(t *testing.T, a hal.Access) Door) {
 	for _, c := range []contract{
 		{"SilentSocket", testSilentSocket},
