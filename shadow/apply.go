@@ -43,20 +43,34 @@ func (d *Document) Apply(r *Request, from Source, now time.Time, rules *Rules) e
 	}
 	next := Document{
 		reported: d.reported.clone(), desired: d.desired.clone(), version: version,
-		revision: d.revision + 1, desiredAt: d.desiredAt, time: now.Unix(),
+		revision: d.revision + 1, desiredAt: d.desiredAt, time: now.Unix(), weight: d.weight + r.weight,
 	}
-	next.change(&next.reported, r.reported)
+	next.change(r, &next.reported, r.reported)
 	if r.replace {
 		next.desired.kids = nil
 	}
-	if next.change(&next.desired, r.desired) {
+	if next.change(r, &next.desired, r.desired) {
 		next.desiredAt = next.revision
 	}
 	if err := next.check(rules); err != nil {
 		return err
 	}
+	next.compact()
 	*d = next
 	return nil
+}
+
+// compact copies the parts of requests the document keeps once they pin a
+// multiple of what it needs: one small member would hold all of a large request.
+func (d *Document) compact() {
+	if d.weight < 4<<10 || d.weight < 4*d.room() {
+		return
+	}
+	fresh, err := Decode(d.Append(nil))
+	if err != nil {
+		return // never: it was checked when it came
+	}
+	*d = *fresh
 }
 
 // checkUpdate holds the state of an update to what its source may write.
@@ -125,6 +139,8 @@ func (d *Document) next(r *Request, from Source, rules *Rules) (int64, error) {
 		return d.version + 1, nil
 	case r.Version == -1:
 		return 0, nil
+	case r.Version > maxVersion:
+		return 0, refuse(BadVersion, "version is too large")
 	case r.Version > d.version:
 		return r.Version, nil
 	case from == Device && rules.RenumberStale:
@@ -134,12 +150,14 @@ func (d *Document) next(r *Request, from Source, rules *Rules) (int64, error) {
 }
 
 // change writes one section and reports whether the request named it.
-func (d *Document) change(section *node, value gjson.Result) bool {
+func (d *Document) change(r *Request, section *node, value gjson.Result) bool {
 	switch {
 	case !value.Exists():
 		return false
 	case isNull(value):
 		section.kids = nil
+	case r.Method == "delete":
+		section.prune(value)
 	default:
 		section.merge(value, d.time)
 	}

@@ -19,6 +19,7 @@ type Document struct {
 	revision          uint64
 	desiredAt         uint64 // revision of the last change of desired
 	time              int64  // epoch seconds of the last change
+	weight            int    // bytes of the requests it keeps parts of
 }
 
 // Version is the number on the wire: chosen by whoever writes, reset by -1.
@@ -100,6 +101,7 @@ func Decode(stored []byte) (*Document, error) {
 	d := &Document{
 		version: root.Get("version").Int(), revision: root.Get("revision").Uint(),
 		desiredAt: root.Get("desiredRevision").Uint(), time: root.Get("timestamp").Int(),
+		weight: len(stored),
 	}
 	for name, section := range map[string]*node{"reported": &d.reported, "desired": &d.desired} {
 		if v := root.Get("state." + name); v.IsObject() {

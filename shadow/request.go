@@ -4,6 +4,7 @@ package shadow
 
 import (
 	"bytes"
+	"math"
 
 	"github.com/tidwall/gjson"
 )
@@ -20,6 +21,7 @@ type Request struct {
 
 	state, reported, desired gjson.Result
 	replace                  bool // desired is replaced, not merged
+	weight                   int  // bytes the request keeps in memory
 }
 
 // Update is an application's request to merge a JSON object into desired; null
@@ -34,6 +36,10 @@ func Replace(desired []byte) (*Request, error) {
 }
 
 func desire(desired []byte, replace bool) (*Request, error) {
+	// On its own first: what closes the object around it would change its meaning.
+	if nesting(desired) > maxNesting || !gjson.ValidBytes(desired) {
+		return nil, refuse(BadJSON, "desired is not JSON")
+	}
 	payload := append([]byte(`{"method":"update","state":{"desired":`), desired...)
 	r, err := ParseRequest(append(payload, '}', '}'))
 	if err != nil {
@@ -43,7 +49,8 @@ func desire(desired []byte, replace bool) (*Request, error) {
 	return r, nil
 }
 
-// At makes the request one with a version.
+// At makes the request one with a version. It changes r, so that a request that
+// many goroutines carry out needs it before.
 func (r *Request) At(version int64) *Request {
 	r.Version, r.HasVersion = version, true
 	return r
@@ -52,8 +59,13 @@ func (r *Request) At(version int64) *Request {
 // maxNesting bounds the depth of a request before anything recursive reads it.
 const maxNesting = 64
 
+// maxVersion is the largest version: beyond it a JSON number is not exact
+// everywhere.
+const maxVersion = 1 << 53
+
 // ParseRequest reads a request. The request keeps parts of a copy of payload. The
-// error is an *Error with code 400, 401, 403, 406 or 407.
+// error is an *Error with code 400, 401, 403, 406 or 407; the request is not nil
+// then if it has a token to repeat in the answer.
 //
 // One defect of real firmware is mended before: doubled and trailing commas
 // (wire facts section 1 row 24).
@@ -95,24 +107,37 @@ func newRequest(root gjson.Result) (*Request, error) {
 		}
 		return true
 	})
-	switch {
-	case members == 0:
-		return nil, refuse(EmptyDocument, "the document is empty")
-	case method.Type != gjson.String || method.Str == "":
-		return nil, refuse(NoMethod, "method is missing")
-	case method.Str != "update" && method.Str != "get" && method.Str != "delete":
-		return nil, refuse(UnknownMethod, "method is none of update, get and delete")
-	case version.Exists() && (version.Type != gjson.Number || version.Num != float64(version.Int())):
-		return nil, refuse(BadVersion, "version is not a whole number")
+	r.weight = len(root.Raw)
+	if err := r.head(members, method, version); err != nil {
+		return r, err
 	}
-	r.Method = method.Str
-	r.Version, r.HasVersion = version.Int(), version.Exists()
 	r.reported, r.desired = r.state.Get("reported"), r.state.Get("desired")
 	return r, nil
 }
 
+// head takes what says which request it is.
+func (r *Request) head(members int, method, version gjson.Result) error {
+	switch {
+	case members == 0:
+		return refuse(EmptyDocument, "the document is empty")
+	case method.Type != gjson.String || method.Str == "":
+		return refuse(NoMethod, "method is missing")
+	case method.Str != "update" && method.Str != "get" && method.Str != "delete":
+		return refuse(UnknownMethod, "method is none of update, get and delete")
+	case version.Exists() && !isVersion(version):
+		return refuse(BadVersion, "version is not a whole number")
+	}
+	r.Method = method.Str
+	r.Version, r.HasVersion = version.Int(), version.Exists()
+	return nil
+}
+
+func isVersion(v gjson.Result) bool {
+	return v.Type == gjson.Number && v.Num == math.Trunc(v.Num) && math.Abs(v.Num) <= maxVersion
+}
+
 // nesting is how deep brackets nest outside strings.
-func nesting(b []byte) int {
+func nesting[T []byte | string](b T) int {
 	depth, deepest, quoted := 0, 0, false
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {

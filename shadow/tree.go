@@ -3,7 +3,9 @@
 package shadow
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/tidwall/gjson"
 )
@@ -28,8 +30,45 @@ func (n *node) merge(object gjson.Result, now int64) {
 	})
 }
 
-// rawName is the key as it stands between its quotes.
-func rawName(key gjson.Result) string { return key.Raw[1 : len(key.Raw)-1] }
+// rawName is the key as it stands between its quotes. Of the ways to escape one
+// name the document knows one.
+func rawName(key gjson.Result) string {
+	if raw := key.Raw[1 : len(key.Raw)-1]; strings.IndexByte(raw, '\\') < 0 {
+		return raw
+	}
+	return quoted(key.String())
+}
+
+// quoted escapes what must not stand between quotes, and nothing else.
+func quoted(name string) string {
+	out := make([]byte, 0, len(name)+8)
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '"' || c == '\\':
+			out = append(out, '\\', c)
+		case c < ' ':
+			out = fmt.Appendf(out, `\u%04x`, c)
+		default:
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
+// prune removes the members an object names with null, and makes none.
+func (n *node) prune(object gjson.Result) {
+	object.ForEach(func(key, value gjson.Result) bool {
+		i := n.find(rawName(key))
+		switch {
+		case i < 0:
+		case isNull(value):
+			n.kids = append(n.kids[:i], n.kids[i+1:]...)
+		case n.kids[i].object():
+			n.kids[i].prune(value)
+		}
+		return true
+	})
+}
 
 func isNull(v gjson.Result) bool {
 	return v.Type == gjson.Null || v.Type == gjson.String && v.Str == "null"
@@ -66,8 +105,12 @@ func (n *node) find(name string) int {
 	return -1
 }
 
-// measure returns the members below n and the levels they take.
+// measure returns the members below n and the levels they take. An array is a
+// value of its level; what nests in it goes deeper.
 func (n *node) measure() (members, depth int) {
+	if len(n.raw) > 0 && n.raw[0] == '[' {
+		return 0, nesting(n.raw) - 1
+	}
 	for i := range n.kids {
 		m, d := n.kids[i].measure()
 		members += 1 + m
