@@ -7,8 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-	"time"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/hal"
@@ -119,6 +117,12 @@ func (h *Hub) Shadow(ctx context.Context, id iot.DeviceID) (*shadow.Document, er
 		return nil, err
 	}
 	defer h.release(d)
+	d.mu.Lock()
+	gone := d.gone
+	d.mu.Unlock()
+	if gone {
+		return nil, unknownDevice(id)
+	}
 	return h.readShadow(ctx, id)
 }
 
@@ -206,63 +210,4 @@ func (h *Hub) freshenControl(b *batch, d *device) {
 	if !d.shadow.HasDesired() || d.queue.waitingControl() != nil {
 		h.control(b, d)
 	}
-}
-
-// WatchShadow yields the shadow of a device as it is and after every change,
-// until ctx ends. A slow reader sees every version, later.
-func (h *Hub) WatchShadow(ctx context.Context, id iot.DeviceID) iter.Seq2[*shadow.Document, error] {
-	return func(yield func(*shadow.Document, error) bool) {
-		now, err := h.Shadow(ctx, id)
-		if !yield(now, err) || err != nil {
-			return
-		}
-		seen, from := now.Revision(), uint64(0)
-		for {
-			news := h.news.wait(true)
-			for rec, err := range h.store.ReadKey(ctx, streamShadows, id.String(), from, now.Time().Add(-time.Second), time.Time{}) {
-				doc, err := decodeShadow(rec, err)
-				if err != nil {
-					yield(nil, err)
-					return
-				}
-				if from = rec.Offset + 1; doc.Revision() <= seen {
-					continue
-				}
-				if seen = doc.Revision(); !yield(doc, nil) {
-					return
-				}
-			}
-			select {
-			case <-news:
-			case <-h.closing:
-				return
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-}
-
-// ShadowHistory yields the versions of a shadow since a time, oldest first, as
-// far as Limits.LogRetention keeps them. The last one up to a time is what the
-// shadow was then.
-func (h *Hub) ShadowHistory(ctx context.Context, id iot.DeviceID, since time.Time) iter.Seq2[*shadow.Document, error] {
-	return func(yield func(*shadow.Document, error) bool) {
-		for rec, err := range h.store.ReadKey(ctx, streamShadows, id.String(), 0, since, time.Time{}) {
-			doc, err := decodeShadow(rec, err)
-			if !yield(doc, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-func decodeShadow(rec store.Record, err error) (*shadow.Document, error) {
-	if err != nil {
-		return nil, err
-	}
-	if len(rec.Value) == 0 || rec.Value[0] != recordFormat {
-		return nil, fmt.Errorf("hub: shadow at %d: %w", rec.Offset, store.ErrFormat)
-	}
-	return shadow.Decode(rec.Value[1:])
 }

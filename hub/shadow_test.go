@@ -170,6 +170,84 @@ func TestWatchShadow(t *testing.T) {
 	})
 }
 
+// The clock steps back an hour while somebody watches: no version is missed. In
+// this bubble the shadow is written as of later instead.
+func TestWatchShadowWhenTheClockStepsBack(t *testing.T) {
+	bubble(t, hub.Config{}, func(t *testing.T, p *platform) {
+		d := p.register("lamp-1")
+		late := &shadow.Document{}
+		rules := shadow.DefaultRules()
+		if err := late.Apply(wish(t, `{"n":0}`), shadow.Application, time.Now().Add(time.Hour), &rules); err != nil {
+			t.Fatal(err)
+		}
+		var batch store.Batch
+		batch.Put([]byte("w/"+d.ID.String()), late.Append([]byte{1}))
+		if err := store.Commit(t.Context(), p.store, &batch); err != nil {
+			t.Fatal(err)
+		}
+		var seen []uint64
+		for doc, err := range p.hub.WatchShadow(t.Context(), d.ID) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if seen = append(seen, doc.Revision()); len(seen) == 4 {
+				break
+			}
+			if len(seen) == 1 {
+				for range 3 {
+					if _, err := p.hub.UpdateShadow(t.Context(), d.ID, wish(t, `{"n":1}`), 0); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		if fmt.Sprint(seen) != "[1 2 3 4]" {
+			t.Errorf("saw revisions %v", seen)
+		}
+	})
+}
+
+// A new device of a name has nothing of the old one, and who watched hears.
+func TestShadowEndsWithItsDevice(t *testing.T) {
+	bubble(t, hub.Config{}, func(t *testing.T, p *platform) {
+		d := p.register("lamp-1")
+		if _, err := p.hub.UpdateShadow(t.Context(), d.ID, wish(t, `{"n":1}`), 0); err != nil {
+			t.Fatal(err)
+		}
+		var last error
+		watched := make(chan struct{})
+		go func() {
+			defer close(watched)
+			for _, last = range p.hub.WatchShadow(t.Context(), d.ID) {
+			}
+		}()
+		synctest.Wait()
+		time.Sleep(time.Second)
+		if err := p.hub.DeleteDevice(t.Context(), d.ID); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		d = p.register("lamp-1")
+		if _, err := p.hub.UpdateShadow(t.Context(), d.ID, wish(t, `{"n":2}`), 0); err != nil {
+			t.Fatal(err)
+		}
+		<-watched
+		if !errors.Is(last, hub.ErrUnknownDevice) {
+			t.Errorf("the watch ended with %v", last)
+		}
+		for doc, err := range p.hub.ShadowHistory(t.Context(), d.ID, time.Time{}) {
+			if err != nil || !strings.Contains(string(doc.Append(nil)), `"desired":{"n":2}`) {
+				t.Errorf("history has %s, %v", doc.Append(nil), err)
+			}
+		}
+		c := p.connect(d)
+		synctest.Wait()
+		if got := c.take(); len(got) != 1 || !strings.Contains(string(got[0].Message.Payload), `"n":2`) {
+			t.Errorf("the new device heard %q", texts(got))
+		}
+	})
+}
+
 // shadowDevice follows what it is told, as firmware does: it reports and clears
 // the wish.
 type shadowDevice struct {
