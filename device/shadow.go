@@ -3,6 +3,7 @@
 package device
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,22 +49,29 @@ func (c *Client) Shadow(ctx context.Context) (Shadow, error) {
 // ReportShadow writes the reported section: an object whose members replace
 // those of the same name, null removes. Errors are those of Shadow.
 func (c *Client) ReportShadow(ctx context.Context, reported any) error {
-	return c.updateShadow(ctx, reported, false)
-}
-
-// updateShadow reports and, for a wish that was followed, clears desired.
-func (c *Client) updateShadow(ctx context.Context, reported any, clear bool) error {
 	body, err := alink.Marshal(reported)
 	if err != nil {
 		return fmt.Errorf("device: reported: %w", err)
 	}
-	state := append([]byte(`{"reported":`), body...)
-	if clear {
-		state = append(state, `,"desired":null`...)
-	}
-	state = append(state, '}')
 	_, err = c.shadowCall(ctx, func(token string) []byte {
-		return fmt.Appendf(nil, `{"method":"update","state":%s,"clientToken":%s}`, state, token)
+		return fmt.Appendf(nil, `{"method":"update","state":{"reported":%s},"clientToken":%s}`, body, token)
+	})
+	return err
+}
+
+// clearWishes reports what was done, if anything, and clears desired, unless the
+// shadow is past a version.
+func (c *Client) clearWishes(ctx context.Context, done map[string]json.RawMessage, version int64) error {
+	state := []byte(`"desired":null`)
+	if len(done) > 0 {
+		body, err := alink.Marshal(done)
+		if err != nil {
+			return fmt.Errorf("device: reported: %w", err)
+		}
+		state = fmt.Appendf(state, `,"reported":%s`, body)
+	}
+	_, err := c.shadowCall(ctx, func(token string) []byte {
+		return fmt.Appendf(nil, `{"method":"update","state":{%s},"version":%d,"clientToken":%s}`, state, version+1, token)
 	})
 	return err
 }
@@ -150,21 +158,40 @@ func (c *Client) follow(payload []byte) {
 			done[w.Name] = w.Value
 		}
 	}
-	if err := c.acknowledgeWishes(done); err != nil && !errors.Is(err, ErrClosed) {
+	if err := c.acknowledgeWishes(c.ctx, s, done); err != nil && !errors.Is(err, ErrClosed) {
 		c.cfg.Logger.Warn("shadow not reported", "error", err)
 	}
 }
 
-// acknowledgeWishes reports what was done; wishes too old to follow are cleared
-// alone.
-func (c *Client) acknowledgeWishes(done map[string]json.RawMessage) error {
-	if len(done) > 0 {
-		return c.updateShadow(c.ctx, done, true)
+// clearTries is how often a wish is cleared anew because the shadow changed.
+const clearTries = 5
+
+// acknowledgeWishes reports what was done and clears the wishes that s has; those
+// too old to follow are cleared alone. A wish made meanwhile is not cleared: the
+// platform tells of it next.
+func (c *Client) acknowledgeWishes(ctx context.Context, s Shadow, done map[string]json.RawMessage) error {
+	wishes, version := s.Desired, s.Version
+	for try := 1; ; try++ {
+		err := c.clearWishes(ctx, done, version)
+		if try == clearTries || !errors.Is(err, &shadow.Error{Code: shadow.VersionConflict}) {
+			return err
+		}
+		now, err := c.Shadow(ctx)
+		switch {
+		case err != nil:
+			return err
+		case slices.EqualFunc(wishes, now.Desired, sameWish):
+			version = now.Version // something else changed
+		case len(done) > 0:
+			return c.ReportShadow(ctx, done)
+		default:
+			return nil
+		}
 	}
-	_, err := c.shadowCall(c.ctx, func(token string) []byte {
-		return fmt.Appendf(nil, `{"method":"update","state":{"desired":null},"clientToken":%s}`, token)
-	})
-	return err
+}
+
+func sameWish(a, b Desired) bool {
+	return a.Name == b.Name && bytes.Equal(a.Value, b.Value) && a.Time.Equal(b.Time)
 }
 
 // readShadow reads a control message or the answer to a get.

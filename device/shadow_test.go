@@ -101,6 +101,41 @@ func TestOldWishesAreNotFollowed(t *testing.T) {
 	})
 }
 
+// A wish made while an earlier one is being followed is not cleared with it, and a
+// report made meanwhile does not keep the wish.
+func TestWishesMadeMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := iottest.NewHub(t)
+		d := h.Register()
+		var heard iottest.Recorder[string]
+		var c *device.Client
+		cfg := device.Config{Handlers: device.Handlers{
+			Desired: func(ctx context.Context, wishes []device.Desired) error {
+				for _, w := range wishes {
+					heard.Add(w.Name + string(w.Value))
+				}
+				switch len(heard.All()) {
+				case 1:
+					desire(t, h, c, `{"hue":2}`)
+				case 2:
+					return c.ReportShadow(ctx, map[string]int{"power": 7})
+				}
+				return nil
+			},
+		}}
+		c = iottest.Connect(t, h, d, cfg)
+		desire(t, h, c, `{"hue":1}`)
+		synctest.Wait()
+		if got := fmt.Sprint(heard.All()); got != "[hue1 hue2]" {
+			t.Errorf("heard %s", got)
+		}
+		s, err := c.Shadow(t.Context())
+		if err != nil || len(s.Desired) != 0 || string(s.Reported["hue"]) != "2" || string(s.Reported["power"]) != "7" {
+			t.Errorf("shadow %+v, %v", s, err)
+		}
+	})
+}
+
 func ExampleSynced() {
 	lamp := device.NewSynced(lampState{Mode: "eco"}, func(_ context.Context, next lampState) error {
 		fmt.Println("the lamp turns to", next.Hue)
