@@ -59,15 +59,17 @@ type Hub struct {
 	ownSink bool // sink is the embedder's
 	traces  traces
 	news    news
-	ids     ids
-	callIDs callIDs
-	calls   *alink.Calls
-	mux     *alink.Mux
-	decoy   auth.Secret // verified against for unknown devices
-	shadows shadow.Rules
-	devices *registry
-	shards  []*shard
-	batches sync.Pool
+
+	shadowNews news // of changed shadows and deleted devices
+	ids        ids
+	callIDs    callIDs
+	calls      *alink.Calls
+	mux        *alink.Mux
+	decoy      auth.Secret // verified against for unknown devices
+	shadows    shadow.Rules
+	devices    *registry
+	shards     []*shard
+	batches    sync.Pool
 
 	products struct {
 		mu      sync.RWMutex

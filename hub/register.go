@@ -270,6 +270,7 @@ func (h *Hub) DeleteDevice(ctx context.Context, id iot.DeviceID) error {
 		h.dismiss(ctx, s, "thing.delete", hal.CauseDeleted)
 	}
 	h.forget(d)
+	h.shadowNews.tell()
 	return nil
 }
 

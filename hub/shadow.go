@@ -98,7 +98,11 @@ func (b *batch) keepShadow(d *device) {
 	b.st.Append(streamShadows, d.key, b.now, value)
 	b.touch(d)
 	d.unsettled.Add(1)
-	b.then(func(error) { d.unsettled.Add(-1) })
+	b.then(func(err error) {
+		if d.unsettled.Add(-1); err == nil {
+			b.h.shadowNews.tell()
+		}
+	})
 }
 
 // settle has the batch wait until the document is durable. A refusal tells of the

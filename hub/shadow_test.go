@@ -409,7 +409,7 @@ func TestShadowIsLinearizable(t *testing.T) {
 					for range 40 {
 						from := time.Since(start)
 						if client == 5 {
-							note(client, shadowOp{write: true}, shadowOut{revision: c.report()}, from)
+							note(client, shadowOp{write: true}, shadowOut{revision: c.report(rnd.IntN(4) == 0)}, from)
 							continue
 						}
 						op, out := p.shadowStep(d.ID, rnd, last)
@@ -426,11 +426,16 @@ func TestShadowIsLinearizable(t *testing.T) {
 	}
 }
 
-// report writes reported as a device and returns the version of the answer. No
-// write names a version here, so versions and revisions are the same numbers.
-func (c *client) report() uint64 {
+// report writes or deletes reported as a device and returns the version of the
+// answer. No write names a version here, so versions and revisions are the same
+// numbers.
+func (c *client) report(remove bool) uint64 {
+	request := `{"method":"update","state":{"reported":{"n":1}}}`
+	if remove {
+		request = `{"method":"delete","state":{"reported":"null"}}`
+	}
 	var got struct{ Payload struct{ Version uint64 } }
-	if err := json.Unmarshal([]byte(c.shadow(`{"method":"update","state":{"reported":{"n":1}}}`)), &got); err != nil {
+	if err := json.Unmarshal([]byte(c.shadow(request)), &got); err != nil {
 		c.p.t.Error(err)
 	}
 	return got.Payload.Version

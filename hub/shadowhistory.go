@@ -20,7 +20,7 @@ func (h *Hub) WatchShadow(ctx context.Context, id iot.DeviceID) iter.Seq2[*shado
 	return func(yield func(*shadow.Document, error) bool) {
 		w := shadowWatch{h: h, id: id}
 		for ctx.Err() == nil {
-			news := h.news.wait(true)
+			news := h.shadowNews.wait(true)
 			now, err := h.Shadow(ctx, id)
 			if err != nil {
 				yield(nil, err)

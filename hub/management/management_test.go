@@ -368,6 +368,49 @@ func TestShadowConditions(t *testing.T) {
 	}
 }
 
+func TestShadowAsItWas(t *testing.T) {
+	s := open(t, hub.NoLimits())
+	s.do("POST", "/api/v1/products", `{"productKey":"a1Http0001"}`, nil)
+	s.do("POST", "/api/v1/devices", `{"productKey":"a1Http0001","deviceName":"one-1"}`, nil)
+	const path = "/api/v1/devices/a1Http0001/one-1/shadow"
+	for n := range 3 {
+		s.do("PATCH", path, fmt.Sprintf(`{"desired":{"hue":%d}}`, n), nil)
+	}
+	s.do("PATCH", path, `{"desired":null}`, nil)
+	var doc struct {
+		Revision uint64
+		State    struct{ Desired map[string]any }
+	}
+	if status := s.do("GET", path+"?at=2001-01-01T00:00:00Z", "", &doc); status != 200 || doc.Revision != 0 {
+		t.Errorf("before the first change: %d %+v", status, doc)
+	}
+	if status := s.do("GET", path, "", &doc); status != 200 || doc.Revision != 4 || len(doc.State.Desired) != 0 {
+		t.Errorf("after the wish was taken back: %d %+v", status, doc)
+	}
+	var revisions []uint64
+	for cursor := ""; ; {
+		var page struct {
+			Items  []struct{ Revision uint64 }
+			Cursor string
+		}
+		if status := s.do("GET", path+"/history?limit=3&cursor="+cursor, "", &page); status != 200 {
+			t.Fatalf("history: %d", status)
+		}
+		for _, v := range page.Items {
+			revisions = append(revisions, v.Revision)
+		}
+		if cursor = page.Cursor; cursor == "" {
+			break
+		}
+	}
+	if fmt.Sprint(revisions) != "[1 2 3 4]" {
+		t.Errorf("revisions %v", revisions)
+	}
+	if status := s.do("GET", path+"/history?cursor=x", "", nil); status != 400 {
+		t.Errorf("bad cursor: %d", status)
+	}
+}
+
 func TestKeyIsRequired(t *testing.T) {
 	s := open(t, hub.NoLimits())
 	for _, header := range []string{"", "Bearer", "Bearer wrong", "Basic " + key, key} {

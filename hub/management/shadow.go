@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/openalink/iot/shadow"
 )
@@ -23,17 +24,9 @@ func (a *api) shadow(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !at.IsZero() && doc.Time().After(at) {
-		then := &shadow.Document{}
-		for d, err := range a.hub.ShadowHistory(r.Context(), deviceOf(r), at.AddDate(-1, 0, 0)) {
-			if err != nil {
-				return err
-			}
-			if d.Time().After(at) {
-				break
-			}
-			then = d
+		if doc, err = a.shadowAt(r, at); err != nil {
+			return err
 		}
-		doc = then
 	}
 	tag := etag(doc)
 	if r.Header.Get("If-None-Match") == tag {
@@ -42,6 +35,27 @@ func (a *api) shadow(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	return writeShadow(w, doc)
+}
+
+// shadowAt finds what the shadow was at a time, to the second.
+func (a *api) shadowAt(r *http.Request, at time.Time) (*shadow.Document, error) {
+	var then *shadow.Document
+	for d, err := range a.hub.ShadowHistory(r.Context(), deviceOf(r), time.Time{}) {
+		switch {
+		case err != nil:
+			return nil, err
+		case !d.Time().After(at):
+			then = d
+			continue
+		case then == nil && d.Revision() == 1:
+			then = &shadow.Document{} // before the first change
+		}
+		break
+	}
+	if then == nil {
+		return nil, &Error{Status: http.StatusNotFound, Code: "NotKept", Message: "the history does not reach back to " + at.UTC().Format(time.RFC3339)}
+	}
+	return then, nil
 }
 
 // shadowIn is what an application wishes.
