@@ -36,8 +36,10 @@ func (s *session) pump(b *batch) {
 		}
 		if !q.sent {
 			q.sent = true
-			b.st.Put(q.key(s.d.id), q.encode())
-			b.touch(s.d)
+			if !s.clean { // nobody resumes the others: there is no repetition to mark
+				b.st.Put(q.key(s.d.id), q.encode())
+				b.touch(s.d)
+			}
 		}
 		s.link.Send(s.h.ctx, delivery, func(err error) {
 			s.d.shard.post(func(b *batch) { s.acked(b, q, err) })
