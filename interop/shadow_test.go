@@ -192,7 +192,7 @@ func plainShadow(t *testing.T, h *hubd, qos byte) func(payload string) shadowMes
 		if payload != "" {
 			c.wait(t, c.Publish("/shadow/update/"+lamp.id.String(), qos, false, payload))
 		}
-		var got mqtt.Message = c.next(t)
+		got := c.next(t)
 		if err := json.Unmarshal(got.Payload(), &m); err != nil || got.Topic() != "/shadow/get/"+lamp.id.String() {
 			t.Fatalf("%s %s: %v", got.Topic(), got.Payload(), err)
 		}
