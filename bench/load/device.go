@@ -57,7 +57,8 @@ func Login(n int) []byte {
 // Connect opens a connection, sends login and waits for the CONNACK. With secure
 // it is a TLS 1.2 connection that trusts anybody: the server is our own.
 func Connect(addr string, login []byte, secure bool) (net.Conn, error) {
-	nc, err := net.Dial("tcp", addr)
+	d := net.Dialer{KeepAlive: -1} // four system calls less
+	nc, err := d.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}

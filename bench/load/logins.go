@@ -13,8 +13,9 @@ import (
 // time, for Config.Warm and then for Config.Time, which is what counts. It calls
 // begin in between. Result.Posts is the number of CONNACKs.
 func Logins(ctx context.Context, cfg Config, begin func()) (Result, error) {
-	const devices = 1000
-	logins := make([][]byte, devices)
+	// Nobody logs in as a device that another goroutine may be logging in as.
+	const devices = 64
+	logins := make([][]byte, devices*cfg.Conns)
 	for i := range logins {
 		logins[i] = Login(cfg.device(i))
 	}
@@ -28,8 +29,8 @@ func Logins(ctx context.Context, cfg Config, begin func()) (Result, error) {
 		before <- Result{Posts: count.Load(), Elapsed: time.Since(start), CPU: processorTime()}
 	}()
 	err := each(cfg.Conns, cfg.Conns, func(i int) error {
-		for n := i; time.Now().Before(deadline) && ctx.Err() == nil; n += cfg.Conns {
-			nc, err := Connect(cfg.Addr, logins[n%devices], false)
+		for n := 0; time.Now().Before(deadline) && ctx.Err() == nil; n++ {
+			nc, err := Connect(cfg.Addr, logins[i*devices+n%devices], false)
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@
 package mqttd
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net"
@@ -134,7 +135,10 @@ func (c *conn) finish(cause hal.Cause) {
 func (c *conn) leave() {
 	defer c.recovered("leaving")
 	if c.sess != nil {
-		c.s.cfg.Logger.Debug("connection ended", "client", c.id, "cause", string(c.cause))
+		// Asked first: logging needs more stack than this goroutine has.
+		if l := c.s.cfg.Logger; l.Enabled(context.Background(), slog.LevelDebug) {
+			l.Debug("connection ended", "client", c.id, "cause", string(c.cause))
+		}
 		defer c.sess.Close(c.cause)
 	}
 	c.mu.Lock()

@@ -36,7 +36,9 @@ func (b *bench) doorRows(ctx context.Context) error {
 	return nil
 }
 
-// rates adds a row with the ratio of two rates.
+// rates adds a row with the ratio of two rates: the median of the ratios of runs
+// that followed each other, so that a machine that changes its speed meanwhile
+// does not matter.
 func (b *bench) rates(what string, s sides, figure func(*outcome) float64, r row) {
 	ours, base := middle(s.ours, figure), middle(s.base, figure)
 	pairs := make([]float64, len(s.ours))
@@ -44,7 +46,7 @@ func (b *bench) rates(what string, s sides, figure func(*outcome) float64, r row
 		pairs[i] = figure(&s.ours[i]) / figure(&s.base[i])
 	}
 	r.what, r.ours, r.base = what, perSecond(ours), "mochi "+perSecond(base)
-	r.value, r.unit, r.least = ours/base, "x", true
+	r.value, r.unit, r.least = median(pairs), "x", true
 	b.add(r)
 	b.note("%s: pairs %s; server %.2f cores, generator %.2f; mochi %.2f, generator %.2f.", what, list(pairs),
 		middle(s.ours, serverCores), middle(s.ours, loadCores), middle(s.base, serverCores), middle(s.base, loadCores))
