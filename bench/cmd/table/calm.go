@@ -16,7 +16,7 @@ const (
 	// own: the kernel's threads that write to the disk.
 	noise = 0.25
 	// disturbances is how often a run is tried.
-	disturbances = 4
+	disturbances = 5
 )
 
 // calm waits until nobody else uses the machine, for as long as the flags say.

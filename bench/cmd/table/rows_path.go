@@ -28,6 +28,7 @@ func (b *bench) pathRows(ctx context.Context) error {
 			return err
 		}
 		b.rates(r.what, s, rate, r.bar)
+		b.add(row{what: "  answered at Alink level", value: 100 * middle(s.ours, answered), unit: " %", must: 99, least: true})
 		b.add(row{
 			what: "  server CPU a message", base: fmt.Sprintf("mochi %.2f us", middle(s.base, cpuEach)/1e3),
 			value: middle(s.ours, cpuEach) / 1e3, unit: " us", free: true,
@@ -56,6 +57,10 @@ func (b *bench) bound(what string, runs []outcome) {
 	b.note("%s is bound by %s. Committer busy %.2f, %.0f posts a group, p50 of PUBACK %v.", what, cause, busy, group,
 		time.Duration(middle(runs, p50)).Round(10*time.Microsecond))
 }
+
+// answered is the share of posts with an Alink reply; at the end of a run some
+// are on their way.
+func answered(o *outcome) float64 { return float64(o.load.Replies) / float64(o.load.Posts) }
 
 func p50(o *outcome) float64 { return float64(o.load.P50) }
 
