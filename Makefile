@@ -17,7 +17,7 @@ lint:
 fuzz:
 	@go list ./... | while read -r p; do \
 		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-			echo "== $$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+			.ci/fuzz $$p $$f $(FUZZTIME) || exit 1; \
 		done || exit 1; \
 	done
 
