@@ -27,7 +27,6 @@ var layers = map[string][]string{
 	// L2
 	"shadow":       {".", "topic", "auth", "hal", "store", "alink", "tsl", "github.com/tidwall/"},
 	"ota":          {".", "topic", "auth", "hal", "store", "alink", "tsl", "github.com/tidwall/"},
-	"rules":        {".", "topic", "auth", "hal", "store", "alink", "tsl", "github.com/tidwall/"},
 	"store/mem":    {".", "store"},
 	"store/bolt":   {".", "store", "go.etcd.io/bbolt", "golang.org/x/sys/"},
 	"hal/mqttd":    {".", "topic", "auth", "hal", "store", "internal/mqttwire", "github.com/gorilla/websocket", "golang.org/x/sys/"},
@@ -35,6 +34,9 @@ var layers = map[string][]string{
 	"hal/fileslot": {".", "topic", "auth", "hal", "store"},
 	"hal/mem":      {".", "topic", "auth", "hal", "store", "internal/inbox"},
 	"hal/sniff":    {".", "topic", "auth", "hal", "store", "golang.org/x/sys/"},
+	// L2, rules
+	"rules/sql": {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},
+	"rules":     {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "github.com/tidwall/"},
 	// L3
 	"device": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "github.com/tidwall/"},
 	"bridge": {".", "topic", "auth", "hal", "store", "alink", "tsl", "device", "github.com/tidwall/"},

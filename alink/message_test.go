@@ -223,3 +223,15 @@ func TestMessageErr(t *testing.T) {
 		t.Errorf("message %q, want %q", e.Message, want)
 	}
 }
+
+func TestValid(t *testing.T) {
+	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+	for text, want := range map[string]bool{
+		` {"a":[1,-2.5e3,"x\"y",true,false,null,{}]} `: true, `7`: true, `""`: true, deep(alink.MaxDepth): true,
+		deep(alink.MaxDepth + 1): false, ``: false, ` `: false, `{"a":1}x`: false, `{"a":1`: false, `[1,]`: false, `01`: false, `nul`: false,
+	} {
+		if got := alink.Valid([]byte(text)); got != want {
+			t.Errorf("%.40q: %v", text, got)
+		}
+	}
+}
