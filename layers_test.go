@@ -31,22 +31,23 @@ var layers = map[string][]string{
 	"store/bolt":   {".", "store", "go.etcd.io/bbolt", "golang.org/x/sys/"},
 	"hal/mqttd":    {".", "topic", "auth", "hal", "store", "internal/mqttwire", "github.com/gorilla/websocket", "golang.org/x/sys/"},
 	"hal/mqtt":     {".", "topic", "auth", "hal", "store", "internal/inbox", "github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", "golang.org/x/"},
-	"hal/fileslot": {".", "topic", "auth", "hal", "store"},
+	"hal/fileslot": {".", "topic", "auth", "hal", "store", "internal/durable"},
 	"hal/mem":      {".", "topic", "auth", "hal", "store", "internal/inbox"},
 	"hal/sniff":    {".", "topic", "auth", "hal", "store", "golang.org/x/sys/"},
 	// L2, rules
 	"rules/sql": {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},
 	"rules":     {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "github.com/tidwall/"},
 	// L3
-	"device": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "github.com/tidwall/"},
+	"device": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "github.com/tidwall/"},
 	"bridge": {".", "topic", "auth", "hal", "store", "alink", "tsl", "device", "github.com/tidwall/"},
 	// L4
-	"hub":            {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "rules", "github.com/tidwall/"},
-	"hub/management": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "rules", "hub", "github.com/tidwall/", "golang.org/x/time/"},
-	"hub/provision":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "rules", "hub", "hub/management", "github.com/tidwall/", "golang.org/x/time/"},
+	"hub":            {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "github.com/tidwall/"},
+	"hub/management": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "hub", "github.com/tidwall/", "golang.org/x/time/"},
+	"hub/provision":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "hub", "hub/management", "github.com/tidwall/", "golang.org/x/time/"},
 	// Not part of the layers' order, held all the same.
 	"internal/mqttwire": {},
 	"internal/inbox":    {"."},
+	"internal/durable":  {},
 }
 
 // open packages may import anything of the module: programs, and what is only

@@ -3,6 +3,7 @@
 package fileslot
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/internal/durable"
 )
 
 // The files of a Firmware.
@@ -100,7 +102,7 @@ func (f *Firmware) Spare(ctx context.Context) (hal.FirmwareImage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fileslot: %w", err)
 	}
-	if err := syncDir(f.root); err != nil {
+	if err := durable.Sync(f.root); err != nil {
 		return nil, errors.Join(fmt.Errorf("fileslot: %w", err), image.Close())
 	}
 	return image, nil
@@ -137,7 +139,7 @@ func (f *Firmware) save(next record) error {
 	if next == f.boot {
 		return nil
 	}
-	if err := replace(f.root, bootFile, next.text()); err != nil {
+	if _, err := durable.Write(f.root, bootFile, bootFile+".tmp", bytes.NewReader(next.text())); err != nil {
 		return fmt.Errorf("fileslot: boot record: %w", err)
 	}
 	f.boot = next

@@ -3,6 +3,7 @@
 package fileslot
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/internal/durable"
 )
 
 const (
@@ -59,9 +61,9 @@ func (s *Slot) Store(ctx context.Context, name string, value []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if value == nil {
-		err = remove(s.root, file)
+		err = durable.Remove(s.root, file)
 	} else {
-		err = replace(s.root, file, value)
+		_, err = durable.Write(s.root, file, file+".tmp", bytes.NewReader(value))
 	}
 	if err != nil {
 		return fmt.Errorf("fileslot: store %q: %w", name, err)

@@ -2,15 +2,15 @@
 
 //go:build !windows
 
-package fileslot
+package durable
 
 import (
 	"errors"
 	"os"
 )
 
-// syncDir makes the names in the folder durable.
-func syncDir(root *os.Root) error {
+// Sync makes the names in the folder durable.
+func Sync(root *os.Root) error {
 	d, err := root.Open(".")
 	if err != nil {
 		return err
