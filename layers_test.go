@@ -26,7 +26,7 @@ var layers = map[string][]string{
 	"tsl":   {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
 	// L2
 	"shadow":       {".", "topic", "auth", "hal", "store", "alink", "tsl", "github.com/tidwall/"},
-	"ota":          {".", "topic", "auth", "hal", "store", "alink", "tsl", "github.com/tidwall/"},
+	"ota":          {".", "topic", "auth", "hal", "store", "alink", "tsl", "internal/durable", "github.com/tidwall/"},
 	"store/mem":    {".", "store"},
 	"store/bolt":   {".", "store", "go.etcd.io/bbolt", "golang.org/x/sys/"},
 	"hal/mqttd":    {".", "topic", "auth", "hal", "store", "internal/mqttwire", "github.com/gorilla/websocket", "golang.org/x/sys/"},

@@ -28,8 +28,9 @@ func (c *Campaign) Explain(now time.Time, device string) string {
 		return fmt.Sprintf("downloaded at %s; has not reported version %s yet; times out at %s", at, c.plan.Version, c.timeout(j))
 	case Succeeded:
 		return fmt.Sprintf("reported version %s at %s", c.plan.Version, at)
+	default: // failed, timed out, cancelled
+		return fmt.Sprintf("%s at %s after %d attempts%s", j.state, at, j.attempts, c.reason(j))
 	}
-	return fmt.Sprintf("%s at %s after %d attempts%s", j.state, at, j.attempts, c.reason(j))
 }
 
 func (c *Campaign) timeout(j *job) string {
