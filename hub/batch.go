@@ -30,6 +30,7 @@ type batch struct {
 // result is the outcome of one message.
 type result struct {
 	s        *session
+	d        *device // the device the message is of: of s or a sub-device
 	done     func([]iot.Message, error)
 	err      error
 	from, to int // its answers
@@ -51,6 +52,9 @@ func (h *Hub) newBatch() *batch {
 
 // record appends a message to the message log.
 func (b *batch) record(d *device, via string, id int64, m *iot.Message, payload []byte) {
+	if via == "" && d.sess != nil && d.sess.via != nil {
+		via = d.sess.via.d.key
+	}
 	v := b.arena.grab(messageSize(via, m.Topic, payload))
 	b.st.Append(streamMessages, d.key, b.now, appendMessage(v, id, via, m.QoS, m.Topic, payload))
 }
@@ -150,8 +154,11 @@ func (b *batch) back(m mark) {
 // watcher it is derived from the message log when asked for.
 func (h *Hub) logPublish(r *result, now time.Time, err error) {
 	e := LogEntry{
-		Time: now, MessageID: r.id, Device: r.s.d.id, Kind: Upstream, Operation: OpPublish,
+		Time: now, MessageID: r.id, Device: r.d.id, Kind: Upstream, Operation: OpPublish,
 		Status: Success, Topic: strings.Clone(r.topic),
+	}
+	if r.d != r.s.d {
+		e.Via = r.s.d.id
 	}
 	if err != nil {
 		e.Status, e.Cause, e.Detail = Failure, CauseSystemError, err.Error()

@@ -60,6 +60,7 @@ func (h *Hub) shutdown(ctx context.Context) error {
 
 // flush waits until everything queued so far is durable.
 func (h *Hub) flush(ctx context.Context) error {
+	h.settled(ctx)
 	var all sync.WaitGroup
 	all.Add(len(h.shards))
 	for _, sh := range h.shards {

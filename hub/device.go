@@ -47,6 +47,8 @@ type deviceRecord struct {
 	Created       time.Time         `json:"created"`
 	Activated     time.Time         `json:"activated,omitzero"`
 	Disabled      bool              `json:"disabled,omitempty"`
+	Gateway       string            `json:"gateway,omitempty"`    // of a bound sub-device
+	Registered    bool              `json:"registered,omitempty"` // its secret was handed out
 }
 
 // device is a device in memory: while it is connected, has messages on their
@@ -59,7 +61,10 @@ type device struct {
 	id      iot.DeviceID
 	key     string // id's text form, the key of its log records
 	product *product
-	shard   *shard
+
+	shard atomic.Pointer[shard] // where what concerns the device is queued
+	home  atomic.Pointer[shard] // whose worker changes it; nil between two shards
+	held  []item                // of the worker of shard, until it is home there
 
 	refs   int           // guarded by the registry's bucket
 	loaded chan struct{} // closed when loading ended
@@ -71,6 +76,7 @@ type device struct {
 	gone   bool           // deleted
 	sess   *session       // the connection, if any
 	stored *storedSession // what a clean session 0 resumes; nil otherwise
+	topo   *topology      // of a gateway; nil until it is used
 	queue  queue
 	values values
 	shadow *shadow.Document // nil until it is used
@@ -78,6 +84,7 @@ type device struct {
 	unsettled atomic.Int32 // changes of the shadow that are not durable yet
 
 	connects atomic.Int64 // rate state of logins
+	binds    atomic.Int64 // rate state of topology requests about it
 	downRate atomic.Int64 // rate state of downlinks
 	shadows  atomic.Int64 // rate state of shadow requests
 }
@@ -97,6 +104,8 @@ const (
 	prefixQueue   = "q/"  // queued downlinks: q/pk/dn/<id>
 	prefixIotID   = "i/"  // IotID to device
 	prefixShadow  = "w/"  // shadow document
+	prefixTopo    = "gw/" // gw/{gateway}/{sub-device}: bound
+	prefixDeleted = "x/"  // a deleted sub-device, with the gateway it had
 )
 
 // public renders the device; mu is held.

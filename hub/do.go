@@ -16,21 +16,28 @@ var errInHandler = errors.New("hub: a handler must not wait for changes of devic
 // until what it put into the batch is durable. When change returns an error
 // nothing is committed. When ctx ends first the change may still happen.
 func (h *Hub) do(ctx context.Context, d *device, change func(*batch) error) error {
+	return h.doUnlocked(ctx, d, func(b *batch) error {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return change(b)
+	})
+}
+
+// doUnlocked is do for changes of several devices, which lock them by themselves.
+func (h *Hub) doUnlocked(ctx context.Context, d *device, change func(*batch) error) error {
 	if work(ctx) != nil {
 		return errInHandler
 	}
 	result := make(chan error, 1)
 	h.retain(d)
-	d.shard.post(func(b *batch) {
+	d.post(func(b *batch) {
 		b.then(func(error) { h.release(d) })
 		if d.gone {
 			result <- unknownDevice(d.id)
 			return
 		}
 		m := b.mark()
-		d.mu.Lock()
 		err := change(b)
-		d.mu.Unlock()
 		if err != nil {
 			b.back(m)
 			result <- err
@@ -56,7 +63,7 @@ func (h *Hub) do(ctx context.Context, d *device, change func(*batch) error) erro
 // failed.
 func (h *Hub) distrust(devices []*device) {
 	for _, d := range devices {
-		d.shard.post(func(*batch) {
+		d.post(func(*batch) {
 			fresh := &device{id: d.id}
 			if err := h.load(h.ctx, fresh); err != nil {
 				h.logger.Error("device does not reload after a failed commit", "device", d.key, "error", err)

@@ -100,7 +100,7 @@ func (h *Hub) enqueue(b *batch, d *device, mid int64, m iot.Message, callID stri
 	system := isSystem(m.Topic)
 	switch {
 	case d.sess != nil:
-		qos, ok := d.sess.subs.Load().wants(m.Topic, system)
+		qos, ok := d.sess.wants(m.Topic)
 		if !ok && !o.Hold {
 			return false, fmt.Errorf("%w %s", ErrNotSubscribed, m.Topic)
 		}
@@ -171,7 +171,7 @@ func (b *batch) note(d *device, s Downlink) {
 // noteLater is note for those who do not wait for it.
 func (h *Hub) noteLater(d *device, s Downlink) {
 	h.retain(d)
-	d.shard.post(func(b *batch) {
+	d.post(func(b *batch) {
 		b.note(d, s)
 		b.then(func(error) { h.release(d) })
 	})
@@ -190,7 +190,7 @@ func (h *Hub) sendOnce(ctx context.Context, d *device, mid int64, m iot.Message)
 	case s == nil:
 		return fmt.Errorf("%w: %v", ErrOffline, d.id)
 	}
-	if _, ok := s.subs.Load().wants(m.Topic, isSystem(m.Topic)); !ok {
+	if _, ok := s.wants(m.Topic); !ok {
 		return fmt.Errorf("%w %s", ErrNotSubscribed, m.Topic)
 	}
 	if h.rates.down.takeShared(&d.downRate, time.Now().UnixNano(), 1) > 0 {

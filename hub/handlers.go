@@ -35,7 +35,7 @@ func (h *Hub) handlers() error {
 			return err
 		}
 	}
-	return nil
+	return h.gatewayHandlers()
 }
 
 // unknownMethod answers what nobody serves.

@@ -69,6 +69,7 @@ type Hub struct {
 	shadows    shadow.Rules
 	devices    *registry
 	shards     []*shard
+	pins       pins
 	batches    sync.Pool
 
 	products struct {

@@ -44,6 +44,15 @@ type Limits struct {
 	// as unavailable (CONNACK 3).
 	ConnectsPerMinute int
 
+	// SubDevices is how many sub-devices a gateway may have (6400 beyond),
+	// SubDevicesOnline how many of them may be logged in at once (428). SubRequests
+	// is sub-devices one request of a gateway may name, BatchLogins those of a
+	// batch_login or batch_logout; beyond them the answer is 460.
+	SubDevices       int
+	SubDevicesOnline int
+	SubRequests      int
+	BatchLogins      int
+
 	// ShadowBytes, ShadowDepth and ShadowMembers bound a shadow document; beyond
 	// them a change is refused with 400 or 408. ShadowRequests is requests a second
 	// of a device; the next one is not answered.
@@ -105,6 +114,10 @@ func DefaultLimits() Limits {
 		KeepAliveMin:       30 * time.Second,
 		KeepAliveMax:       1200 * time.Second,
 		ConnectsPerMinute:  5,
+		SubDevices:         1_500,
+		SubDevicesOnline:   1_500,
+		SubRequests:        100,
+		BatchLogins:        5,
 		ShadowBytes:        16 << 10,
 		ShadowDepth:        5,
 		ShadowMembers:      128,
@@ -130,6 +143,15 @@ func DefaultLimits() Limits {
 	}
 }
 
+// Limits2018 returns the limits of the first documents, for gateways that count
+// on them: 200 sub-devices online a gateway, and a keep-alive of 60 to 300 s.
+func Limits2018() Limits {
+	l := DefaultLimits()
+	l.SubDevicesOnline = 200
+	l.KeepAliveMin, l.KeepAliveMax = 60*time.Second, 300*time.Second
+	return l
+}
+
 // NoLimits returns limits without bounds where that is safe: for tests and
 // benchmarks. Message size, unacknowledged window, shadows and queues stay bounded.
 func NoLimits() Limits {
@@ -144,6 +166,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Unacked <= 0 {
 		l.Unacked = d.Unacked
+	}
+	if l.SubRequests <= 0 {
+		l.SubRequests = d.SubRequests
 	}
 	if l.ShadowBytes <= 0 || l.ShadowDepth <= 0 || l.ShadowMembers <= 0 {
 		l.ShadowBytes, l.ShadowDepth, l.ShadowMembers = d.ShadowBytes, d.ShadowDepth, d.ShadowMembers

@@ -104,6 +104,7 @@ const (
 	CauseTooManyFilters  LogCause = "too-many-filters"  //
 	CauseUnknownMethod   LogCause = "unknown-method"    // no handler took it
 	CauseModel           LogCause = "thing-model"       // values that break the thing model
+	CauseNoSession       LogCause = "no-session"        // a sub-device that is not logged in through the gateway
 	CauseAnswer          LogCause = "answer"            // the other side answered with a failure code
 )
 

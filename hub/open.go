@@ -15,6 +15,9 @@ func (h *Hub) newSession(d *device, r *hal.ConnectRequest, l login) *session {
 		number: h.ids.next(time.Now()), extRRPC: l.extRRPC(),
 		ended: make(chan struct{}), room: make(chan struct{}, 1), limited: h.rates.uplinkLimited(),
 	}
+	if d.product.gateway {
+		s.gw = new(gateway)
+	}
 	if r.RemoteAddr != nil {
 		s.addr = r.RemoteAddr.String()
 	}
@@ -36,7 +39,7 @@ func (h *Hub) open(ctx context.Context, s *session, l login) (resumed bool, err 
 	})
 	if err != nil {
 		// The worker may have opened it, or open it still: nobody will close it else.
-		d.shard.post(func(b *batch) { s.abandon(b) })
+		d.post(func(b *batch) { s.abandon(b) })
 	}
 	return resumed, err
 }
@@ -71,9 +74,10 @@ func (s *session) start(b *batch, implicit bool) (resumed bool) {
 	d.queue.rewind(b, d, s.clean)
 	h.connected.Add(1)
 	s.presence(b, PresenceEvent{Online: true, Addr: s.addr})
+	b.touch(d)
 	b.then(func(err error) {
 		if err == nil {
-			d.shard.post(func(b *batch) { s.pump(b) })
+			d.post(func(b *batch) { s.pump(b) })
 		}
 	})
 	return resumed
@@ -84,7 +88,7 @@ func (s *session) start(b *batch, implicit bool) (resumed bool) {
 func (s *session) kick(b *batch, old *session) {
 	cause := hal.CauseKicked
 	if old.cause.CompareAndSwap(nil, &cause) {
-		close(old.ended)
+		old.wake()
 	}
 	old.stop(b)
 	link := old.link
@@ -102,7 +106,7 @@ func (s *session) closed(b *batch) {
 func (s *session) abandon(b *batch) {
 	cause := hal.CauseReset
 	if s.cause.CompareAndSwap(nil, &cause) {
-		close(s.ended)
+		s.wake()
 	}
 	if !s.opened {
 		s.h.release(s.d)
@@ -123,6 +127,12 @@ func (s *session) stop(b *batch) {
 	s.presence(b, PresenceEvent{Online: false, Cause: *s.cause.Load(), Addr: s.addr})
 	if s.clean {
 		d.queue.dropClean(b, s)
+	}
+	if s.gw != nil {
+		s.gw.lose(b)
+	}
+	if s.via != nil {
+		s.part(b)
 	}
 	b.then(func(error) { s.h.release(d) })
 }

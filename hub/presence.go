@@ -24,6 +24,11 @@ type PresenceEvent struct {
 	Time    time.Time `json:"time"`
 	Cause   hal.Cause `json:"cause,omitempty"` // why it went offline
 	Addr    string    `json:"address,omitempty"`
+	// Via and ViaSession are the gateway a sub-device came through and the number
+	// of the gateway's connection. With cause hal.CauseGateway, that connection's
+	// own offline event, which comes first, tells why.
+	Via        iot.DeviceID `json:"via,omitzero"`
+	ViaSession int64        `json:"viaSession,omitempty,string"`
 }
 
 // Presence is where a device is now.
@@ -36,11 +41,14 @@ type Presence struct {
 // presence adds an event to the batch and logs it.
 func (s *session) presence(b *batch, e PresenceEvent) {
 	e.Session, e.Time = s.number, b.now.UTC()
+	if s.via != nil {
+		e.Via, e.ViaSession = s.via.d.id, s.via.number
+	}
 	d := s.d
 	value := encodeJSON(e)
 	b.st.Append(streamPresence, d.key, b.now, value)
 	b.st.Put(deviceKey(prefixStatus, d.id), value)
-	entry := LogEntry{Time: b.now, Device: d.id, Kind: Behaviour, Operation: OpConnect, Status: Success, Detail: e.Addr}
+	entry := LogEntry{Time: b.now, Device: d.id, Via: e.Via, Kind: Behaviour, Operation: OpConnect, Status: Success, Detail: e.Addr}
 	if e.Online {
 		b.st.Put(deviceKey(prefixOnline, d.id), value)
 	} else {
@@ -114,7 +122,7 @@ func (h *Hub) settlePresence(ctx context.Context) error {
 			return fmt.Errorf("hub: presence of %q: %w", e.Key, err)
 		}
 		key := string(e.Key[len(prefixOnline):])
-		gone := PresenceEvent{Session: last.Session, Time: now.UTC(), Cause: hal.CauseServerStop, Addr: last.Addr}
+		gone := PresenceEvent{Session: last.Session, Time: now.UTC(), Cause: hal.CauseServerStop, Addr: last.Addr, Via: last.Via, ViaSession: last.ViaSession}
 		value := encodeJSON(gone)
 		b.Append(streamPresence, key, now, value)
 		b.Put([]byte(prefixStatus+key), value)

@@ -58,11 +58,13 @@ const (
 // product is a Product in memory. All products are: there are at most
 // Limits.Products.
 type product struct {
-	acl    atomic.Pointer[topic.ACL]
-	judge  atomic.Pointer[judge] // nil without a model to apply
-	mu     sync.Mutex            // guards what follows and orders its commits; taken inside products.mu
-	rec    productRecord
-	secret auth.Secret
+	acl   atomic.Pointer[topic.ACL]
+	judge atomic.Pointer[judge] // nil without a model to apply
+	// gateway never changes: its devices carry sub-devices.
+	gateway bool
+	mu      sync.Mutex // guards what follows and orders its commits; taken inside products.mu
+	rec     productRecord
+	secret  auth.Secret
 }
 
 // productRecord is a Product as stored. Secrets are plain text here; sealing
@@ -127,7 +129,7 @@ func (h *Hub) CreateProduct(ctx context.Context, p Product) (Product, error) {
 	if p.Secret.IsZero() {
 		p.Secret = auth.NewSecret(h.randomText(16))
 	}
-	made := &product{secret: p.Secret, rec: productRecord{
+	made := &product{secret: p.Secret, gateway: p.Gateway, rec: productRecord{
 		Key: p.Key, Secret: p.Secret.Reveal(), Name: p.Name, Gateway: p.Gateway, DynamicRegister: p.DynamicRegister,
 		Topics: slices.Clone(p.Topics), Tags: cloneTags(p.Tags), Created: time.Now().UTC(),
 		Model: p.Model, Validation: p.Validation,
@@ -273,7 +275,7 @@ func (h *Hub) loadProducts(ctx context.Context) error {
 		if err := decodeJSON(e.Value, &p.rec); err != nil {
 			return errors.Join(fmt.Errorf("hub: product record %q", e.Key), err)
 		}
-		p.secret = auth.NewSecret(p.rec.Secret)
+		p.secret, p.gateway = auth.NewSecret(p.rec.Secret), p.rec.Gateway
 		acl, err := topic.NewACL(p.rec.Topics)
 		if err != nil {
 			return fmt.Errorf("hub: product record %q: %w", e.Key, err)

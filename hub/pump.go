@@ -16,7 +16,7 @@ const retryFull = time.Second
 // pump has the worker send what waits for d.
 func (h *Hub) pump(d *device) {
 	h.retain(d)
-	d.shard.post(func(b *batch) {
+	d.post(func(b *batch) {
 		if s := d.sess; s != nil {
 			s.pump(b)
 		}
@@ -29,7 +29,7 @@ func (h *Hub) pump(d *device) {
 func (s *session) pump(b *batch) {
 	ready := s.ready(b)
 	for _, q := range ready {
-		qos, _ := s.subs.Load().wants(q.topic, isSystem(q.topic))
+		qos, _ := s.wants(q.topic)
 		delivery := hal.Delivery{Message: iot.Message{Topic: q.topic, Payload: q.payload, QoS: qos}}
 		if qos == iot.AtLeastOnce {
 			delivery.PacketID, delivery.Dup = q.packet, q.sent
@@ -42,7 +42,7 @@ func (s *session) pump(b *batch) {
 			}
 		}
 		s.link.Send(s.h.ctx, delivery, func(err error) {
-			s.d.shard.post(func(b *batch) { s.acked(b, q, err) })
+			s.d.post(func(b *batch) { s.acked(b, q, err) })
 		})
 	}
 }
@@ -56,7 +56,6 @@ func (s *session) ready(b *batch) []*queued {
 		return nil
 	}
 	d.queue.expire(b, d, b.now)
-	subs := s.subs.Load()
 	var ready []*queued
 	for _, q := range d.queue.all {
 		if q.session != nil || q.delivered {
@@ -65,7 +64,7 @@ func (s *session) ready(b *batch) []*queued {
 		if d.queue.inFlight >= h.limits.Unacked {
 			break // the next PUBACK goes on
 		}
-		if _, ok := subs.wants(q.topic, isSystem(q.topic)); !ok {
+		if _, ok := s.wants(q.topic); !ok {
 			continue
 		}
 		if wait := h.rates.down.takeShared(&d.downRate, b.now.UnixNano(), 1); wait > 0 {
@@ -89,7 +88,7 @@ func (s *session) pumpIn(wait time.Duration) {
 		s.d.mu.Lock()
 		s.d.queue.armed = false
 		s.d.mu.Unlock()
-		s.d.shard.post(func(b *batch) { s.pump(b) })
+		s.d.post(func(b *batch) { s.pump(b) })
 	})
 }
 

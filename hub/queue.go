@@ -125,7 +125,7 @@ func (h *Hub) loadQueue(ctx context.Context, d *device) error {
 // add appends q and gives it its packet id. Ids are unique within the queue
 // because it is shorter than the range of ids.
 func (u *queue) add(q *queued) {
-	if u.packet++; u.packet == 0 {
+	if u.packet++; u.packet == 0 || u.packet > maxOwnPacket {
 		u.packet = 1
 	}
 	q.packet = u.packet

@@ -61,6 +61,7 @@ func (h *Hub) createDevice(ctx context.Context, dev Device) (Device, error) {
 		Tags: cloneTags(dev.Tags), Created: time.Now().UTC(),
 	}
 	var b store.Batch
+	b.Delete(deviceKey(prefixDeleted, dev.ID))
 	b.Check(deviceKey(prefixDevice, dev.ID), 0)
 	b.Put(deviceKey(prefixDevice, dev.ID), encodeJSON(rec))
 	b.Put([]byte(prefixIotID+rec.IotID), encodeJSON(dev.ID))
@@ -162,9 +163,7 @@ func (h *Hub) RotateSecret(ctx context.Context, id iot.DeviceID, secret auth.Sec
 	}
 	var s *session
 	dev, err := h.updateDevice(ctx, id, func(d *device) error {
-		d.rec.Secret = secret.Reveal()
-		d.rec.SecretVersion++
-		d.secret = secret
+		h.renew(d, secret)
 		s = d.sess
 		return nil
 	})
@@ -228,8 +227,16 @@ func (h *Hub) setDisabled(ctx context.Context, id iot.DeviceID, disabled bool) (
 		s = d.sess
 		return nil
 	})
-	if err != nil || s == nil {
+	if err != nil {
 		return dev, err
+	}
+	if disabled {
+		h.announce(ctx, id, "disable")
+	} else {
+		h.announce(ctx, id, "enable")
+	}
+	if s == nil {
+		return dev, nil
 	}
 	if disabled {
 		h.dismiss(ctx, s, "thing.disable", hal.CauseDisabled)
@@ -248,6 +255,11 @@ func (h *Hub) DeleteDevice(ctx context.Context, id iot.DeviceID) error {
 		return err
 	}
 	defer h.release(d)
+	if d.product.gateway {
+		if err := h.disband(ctx, id); err != nil {
+			return err
+		}
+	}
 	var s *session
 	err = h.do(ctx, d, func(b *batch) error {
 		s = d.sess
@@ -255,6 +267,10 @@ func (h *Hub) DeleteDevice(ctx context.Context, id iot.DeviceID) error {
 			b.st.Delete(deviceKey(prefix, d.id))
 		}
 		b.st.Delete([]byte(prefixIotID + d.rec.IotID))
+		if gw := d.rec.Gateway; gw != "" {
+			b.st.Put(deviceKey(prefixDeleted, d.id), encodeJSON(gw))
+			h.unbound(b, d)
+		}
 		d.queue.clear(b, d)
 		d.gone = true
 		return nil

@@ -92,7 +92,7 @@ func (h *Hub) acquire(ctx context.Context, id iot.DeviceID) (*device, error) {
 		}
 		return d, nil
 	}
-	d = h.newDevice(p, id, sum)
+	d = newDevice(p, id)
 	b.devices[d.id] = d
 	b.mu.Unlock()
 	d.err = h.load(ctx, d)
@@ -104,15 +104,10 @@ func (h *Hub) acquire(ctx context.Context, id iot.DeviceID) (*device, error) {
 	return d, nil
 }
 
-func (h *Hub) newDevice(p *product, id iot.DeviceID, sum uint64) *device {
+func newDevice(p *product, id iot.DeviceID) *device {
 	key := id.String() // one string for both names: the caller's may be a view of a buffer
 	own := iot.DeviceID{Product: key[:len(id.Product)], Name: key[len(id.Product)+1:]}
-	return &device{
-		id: own, key: key, product: p, refs: 1,
-		// The upper bits choose the shard: the lower ones chose the bucket.
-		shard:  h.shards[(sum>>32)%uint64(len(h.shards))],
-		loaded: make(chan struct{}),
-	}
+	return &device{id: own, key: key, product: p, refs: 1, loaded: make(chan struct{})}
 }
 
 // retain adds a reference to a device the caller has one of.
@@ -147,6 +142,11 @@ func (h *Hub) load(ctx context.Context, d *device) error {
 		return fmt.Errorf("hub: device record %v: %w", d.id, err)
 	}
 	d.secret = auth.NewSecret(d.rec.Secret)
+	place := d.id
+	if d.rec.Gateway != "" {
+		place = splitKey(d.rec.Gateway)
+	}
+	d.settle(h.shardOf(place))
 	if err := h.loadSession(ctx, d); err != nil {
 		return err
 	}

@@ -33,8 +33,11 @@ type session struct {
 	addr    string
 	subs    atomic.Pointer[subscriptions]
 
+	gw  *gateway // of a gateway's connection: its sub-devices
+	via *session // of a sub-device's session: the gateway's connection
+
 	cause  atomic.Pointer[hal.Cause] // why it ended; nil while it lives
-	ended  chan struct{}             // closed when it ends
+	ended  chan struct{}             // closed when it ends; nil for a sub-device's
 	opened bool                      // the worker made it the device's session
 
 	items   atomic.Int32 // in the worker's queue or its commit
@@ -50,7 +53,10 @@ type session struct {
 	qos2Logged atomic.Bool
 }
 
-var errSessionEnded = errors.New("hub: session has ended")
+var (
+	errSessionEnded = errors.New("hub: session has ended")
+	errNoSession    = errors.New("hub: the sub-device is not logged in through this gateway")
+)
 
 // Receive implements hal.Session.
 func (s *session) Receive(ctx context.Context, m iot.Message, done func([]iot.Message, error)) {
@@ -60,7 +66,7 @@ func (s *session) Receive(ctx context.Context, m iot.Message, done func([]iot.Me
 		return
 	}
 	if s.limited {
-		if err := s.throttle(ctx, &m); err != nil {
+		if err := s.throttle(ctx, &m, s.speakerOf(m.Topic)); err != nil {
 			done(nil, err)
 			return
 		}
@@ -69,7 +75,11 @@ func (s *session) Receive(ctx context.Context, m iot.Message, done func([]iot.Me
 		done(nil, errSessionEnded)
 		return
 	}
-	s.d.shard.put(item{s: s, m: m, done: done})
+	it := item{d: s.d, s: s, m: m, done: done}
+	if s.gw != nil {
+		it.subs = s.prepare(ctx, &m)
+	}
+	s.d.put(it)
 }
 
 // enter takes a place in the queue, waiting while the session has too much in
@@ -113,17 +123,18 @@ func (s *session) leave(size int) {
 }
 
 // throttle applies the uplink limits: QoS 0 over them is rejected, anything else
-// waits, which stops the listener from reading the connection.
-func (s *session) throttle(ctx context.Context, m *iot.Message) error {
+// waits, which stops the listener from reading the connection. who is the
+// session of the device the topic names.
+func (s *session) throttle(ctx context.Context, m *iot.Message, who *session) error {
 	now := time.Now().UnixNano()
 	l := &s.h.rates
 	if m.QoS == iot.AtMostOnce {
-		if l.up0.take(&s.up0, now, 1) > 0 || s.h.uplinks.take(now, 1) > 0 {
-			s.overran(now, m, "QoS 0 messages a second; dropped")
+		if l.up0.take(&who.up0, now, 1) > 0 || s.h.uplinks.take(now, 1) > 0 {
+			who.overran(now, m, "QoS 0 messages a second; dropped")
 			return &hal.RejectedError{Err: ErrThrottled}
 		}
 	} else if err := s.await(ctx, m, now, "QoS 1 messages a second; reading pauses", func(now int64) time.Duration {
-		return l.up1.take(&s.up1, now, 1)
+		return l.up1.take(&who.up1, now, 1)
 	}); err != nil {
 		return err
 	} else if err := s.await(ctx, m, now, "messages a second of the hub; reading pauses", func(now int64) time.Duration {
@@ -171,23 +182,26 @@ func (s *session) overran(now int64, m *iot.Message, what string) {
 // reject logs a message that is not processed.
 func (s *session) reject(m iot.Message, cause LogCause, detail string) {
 	s.h.log(LogEntry{
-		Device: s.d.id, Kind: Upstream, Operation: OpPublish, Status: Failure,
+		Device: s.d.id, Via: s.gatewayID(), Kind: Upstream, Operation: OpPublish, Status: Failure,
 		Cause: cause, Topic: cloneTopic(m.Topic), Detail: detail,
 	})
 }
 
 // Authorize implements hal.Session.
 func (s *session) Authorize(op topic.Operation, name string) error {
-	acl := s.d.product.acl.Load()
 	if op == topic.Sub {
-		if err := acl.Subscribe(s.d.id, name); err != nil {
+		s = s.subscriberOf(name)
+		if err := s.d.product.acl.Load().Subscribe(s.d.id, name); err != nil {
 			return &hal.RejectedError{Err: err}
 		}
 		return nil
 	}
 	t, err := topic.Parse(name)
 	if err == nil {
-		err = acl.Publish(s.d.id, t)
+		if kid := s.kid(t.Device); kid != nil {
+			s = kid
+		}
+		err = s.d.product.acl.Load().Publish(s.d.id, t)
 	}
 	if err != nil {
 		return &hal.RejectedError{Err: err}
@@ -204,8 +218,15 @@ func (s *session) end(cause hal.Cause) {
 	if !s.cause.CompareAndSwap(nil, &cause) {
 		return
 	}
-	close(s.ended)
-	s.d.shard.post(func(b *batch) { s.closed(b) })
+	s.wake()
+	s.d.post(func(b *batch) { s.closed(b) })
+}
+
+// wake ends what waits for room or rate.
+func (s *session) wake() {
+	if s.ended != nil {
+		close(s.ended)
+	}
 }
 
 // cloneTopic copies a topic that may be a view of a buffer, for a log entry; an

@@ -82,16 +82,75 @@ func (s *subscriptions) without(filter string) *subscriptions {
 	return next
 }
 
+// wants is subscriptions.wants with what a gateway subscribed to for all its
+// sub-devices: calls under /ext/rrpc, whose filters name nobody.
+func (s *session) wants(name string) (iot.QoS, bool) {
+	qos, ok := s.subs.Load().wants(name, isSystem(name))
+	if !ok && s.via != nil && strings.HasPrefix(name, "/ext/rrpc/") {
+		return s.via.subs.Load().wants(name, false)
+	}
+	return qos, ok
+}
+
+// subscriberOf returns the session a filter belongs to: that of the sub-device it
+// names, else s.
+func (s *session) subscriberOf(filter string) *session {
+	if s.gw == nil {
+		return s
+	}
+	if kid := s.gw.kid(namedIn(filter)); kid != nil {
+		return kid
+	}
+	return s
+}
+
+// namedIn returns the device a filter of the device's own topics names, without
+// looking at the rest.
+func namedIn(filter string) iot.DeviceID {
+	level := strings.Split(filter, "/")
+	at := 1
+	switch {
+	case len(level) < 3:
+		return iot.DeviceID{}
+	case level[1] == "sys":
+		at = 2
+	case level[1] == "ext" && level[2] == "rrpc" && len(level) > 4 && level[4] == "sys":
+		at = 5
+	case level[1] == "ext" && level[2] == "rrpc":
+		at = 4
+	case level[1] == "shadow", level[1] == "ext":
+		at = 3
+	case level[1] == "ota":
+		at = 4
+	}
+	if len(level) < at+2 {
+		return iot.DeviceID{}
+	}
+	return iot.DeviceID{Product: level[at], Name: level[at+1]}
+}
+
 // Subscribe implements hal.Subscriber.
 func (s *session) Subscribe(ctx context.Context, filters []hal.Filter) []hal.Grant {
+	if s.gw == nil {
+		return s.subscribe(ctx, filters, 0)
+	}
+	var grants []hal.Grant
+	for i, f := range filters {
+		grants = append(grants, s.subscriberOf(f.Topic).subscribe(ctx, filters[i:i+1], i)...)
+	}
+	return grants
+}
+
+// subscribe takes filters for one device; the first is number at of its request.
+func (s *session) subscribe(ctx context.Context, filters []hal.Filter, at int) []hal.Grant {
 	grants := make([]hal.Grant, len(filters))
 	subs := s.subs.Load()
 	for i, f := range filters {
-		cause, err := s.mayHear(subs, i, f)
+		cause, err := s.mayHear(subs, at+i, f)
 		if err != nil {
 			grants[i] = hal.Refused
 			s.h.log(LogEntry{
-				Device: s.d.id, Kind: Behaviour, Operation: OpSubscribe, Status: Failure,
+				Device: s.d.id, Via: s.gatewayID(), Kind: Behaviour, Operation: OpSubscribe, Status: Failure,
 				Cause: cause, Topic: cloneTopic(f.Topic), Detail: err.Error(),
 			})
 			continue
@@ -99,7 +158,7 @@ func (s *session) Subscribe(ctx context.Context, filters []hal.Filter) []hal.Gra
 		qos := min(f.QoS, iot.AtLeastOnce)
 		if f.QoS > iot.AtLeastOnce && s.qos2Logged.CompareAndSwap(false, true) {
 			s.h.log(LogEntry{
-				Device: s.d.id, Kind: Behaviour, Operation: OpSubscribe, Status: Success,
+				Device: s.d.id, Via: s.gatewayID(), Kind: Behaviour, Operation: OpSubscribe, Status: Success,
 				Cause: CauseIgnored, Topic: cloneTopic(f.Topic), Detail: "QoS 2 is not offered, 1 granted",
 			})
 		}
@@ -120,7 +179,7 @@ func (s *session) mayHear(subs *subscriptions, i int, f hal.Filter) (LogCause, e
 	if l.SubscribeFilters > 0 && i >= l.SubscribeFilters {
 		return CauseTooManyFilters, fmt.Errorf("%w filters in one request, at most %d", ErrTooMany, l.SubscribeFilters)
 	}
-	if err := s.Authorize(topic.Sub, f.Topic); err != nil {
+	if err := s.d.product.acl.Load().Subscribe(s.d.id, f.Topic); err != nil {
 		return CauseNoAuthorization, err
 	}
 	if l.Subscriptions > 0 && len(subs.with(f.Topic, f.QoS).Filters) > l.Subscriptions {
@@ -131,6 +190,16 @@ func (s *session) mayHear(subs *subscriptions, i int, f hal.Filter) (LogCause, e
 
 // Unsubscribe implements hal.Subscriber.
 func (s *session) Unsubscribe(ctx context.Context, filters []string) {
+	if s.gw == nil {
+		s.unsubscribe(ctx, filters)
+		return
+	}
+	for i, f := range filters {
+		s.subscriberOf(f).unsubscribe(ctx, filters[i:i+1])
+	}
+}
+
+func (s *session) unsubscribe(ctx context.Context, filters []string) {
 	subs := s.subs.Load()
 	for _, f := range filters {
 		subs = subs.without(f)
@@ -147,7 +216,7 @@ func (s *session) Unsubscribe(ctx context.Context, filters []string) {
 func (s *session) setSubscriptions(ctx context.Context, subs *subscriptions) error {
 	if s.clean {
 		s.subs.Store(subs)
-		s.d.shard.post(func(b *batch) { s.pump(b) })
+		s.d.post(func(b *batch) { s.pump(b) })
 		return nil
 	}
 	return s.h.do(ctx, s.d, func(b *batch) error {
@@ -159,7 +228,7 @@ func (s *session) setSubscriptions(ctx context.Context, subs *subscriptions) err
 		b.then(func(err error) {
 			if err == nil {
 				s.subs.Store(subs)
-				s.d.shard.post(func(b *batch) { s.pump(b) })
+				s.d.post(func(b *batch) { s.pump(b) })
 			}
 		})
 		return nil

@@ -18,12 +18,20 @@ var errNotServed = errors.New("hub: nothing here serves this topic")
 // uplink handles a message of a device: where does it belong, may the device,
 // who serves it. An error rejects the message, or closes the connection when it
 // is no *hal.RejectedError.
-func (sh *shard) uplink(b *batch, s *session, m *iot.Message, r *result) error {
+func (sh *shard) uplink(b *batch, it *item, r *result) error {
+	s, m := it.s, &it.m
 	d := s.d
 	if d.sess != s {
 		return errSessionEnded
 	}
 	t, err := topic.Parse(m.Topic)
+	if err == nil && s.gw != nil && t.Device != d.id && !t.Device.IsZero() {
+		if s = s.gw.speaker(sh, t.Device); s == nil {
+			return it.s.noSession(b, m, t.Device)
+		}
+		d = s.d
+		r.d = d
+	}
 	if err == nil {
 		err = d.product.acl.Load().Publish(d.id, t)
 	}
@@ -38,7 +46,7 @@ func (sh *shard) uplink(b *batch, s *session, m *iot.Message, r *result) error {
 	m.Topic = t.Name
 	switch t.Family {
 	case topic.FamilySys:
-		return sh.sys(b, s, &t, m, r)
+		return sh.sys(b, s, &t, it, r)
 	case topic.FamilyRRPC:
 		return sh.rrpcAnswer(b, s, &t, m, r)
 	case topic.FamilyCustom:
@@ -50,6 +58,9 @@ func (sh *shard) uplink(b *batch, s *session, m *iot.Message, r *result) error {
 	case topic.FamilyExt:
 		if t.Path == "ntp/request" {
 			return sh.ntp(b, s, m)
+		}
+		if strings.HasPrefix(t.Path, "session/") {
+			return sh.sys(b, s, &t, it, r)
 		}
 	case topic.FamilyShadow:
 		if t.Path == "update" {
@@ -66,15 +77,16 @@ func (sh *shard) uplink(b *batch, s *session, m *iot.Message, r *result) error {
 }
 
 // sys handles a message below /sys/{pk}/{dn}: an answer to a call, or a request.
-func (sh *shard) sys(b *batch, s *session, t *topic.Topic, m *iot.Message, r *result) error {
+func (sh *shard) sys(b *batch, s *session, t *topic.Topic, it *item, r *result) error {
+	m := &it.m
 	if strings.HasPrefix(t.Path, "rrpc/response/") {
 		return sh.rrpcAnswer(b, s, t, m, r)
 	}
 	req := &sh.req
-	*req = alink.Request{Device: s.d.id, Topic: *t, Payload: m.Payload, MessageID: r.id, Time: b.now}
+	*req = alink.Request{Device: s.d.id, Via: s.gatewayID(), Topic: *t, Payload: m.Payload, MessageID: r.id, Time: b.now}
 	if err := alink.Parse(m.Payload, &req.Message); err != nil {
 		sh.h.log(LogEntry{
-			MessageID: r.id, Device: s.d.id, Kind: Upstream, Operation: OpCheckPayload, Status: Failure,
+			MessageID: r.id, Device: s.d.id, Via: s.gatewayID(), Kind: Upstream, Operation: OpCheckPayload, Status: Failure,
 			Cause: CauseNotJSON, Topic: cloneTopic(m.Topic), Detail: err.Error(),
 		})
 		return &hal.RejectedError{Err: err}
@@ -82,9 +94,9 @@ func (sh *shard) sys(b *batch, s *session, t *topic.Topic, m *iot.Message, r *re
 	if strings.HasSuffix(t.Path, topic.ReplySuffix) {
 		return sh.reply(b, s, m, r)
 	}
-	sh.ctx.s = s
+	sh.ctx.s, sh.ctx.subs = s, it.subs
 	reply := sh.h.mux.ServeAlink(&sh.ctx, req)
-	sh.ctx.s = nil
+	sh.ctx.s, sh.ctx.subs = nil, nil
 	if reply.Code == alink.CodeOK || reply.None {
 		b.record(s.d, "", r.id, m, m.Payload)
 	} else {
@@ -114,7 +126,7 @@ func (sh *shard) sendReply(b *batch, s *session, t *topic.Topic, req *alink.Requ
 // logRefusal makes the entry of a request answered with a failure code.
 func (sh *shard) logRefusal(s *session, m *iot.Message, r *result, reply *alink.Reply) {
 	e := LogEntry{
-		MessageID: r.id, Device: s.d.id, Kind: Upstream, Operation: OpHandle, Status: Failure,
+		MessageID: r.id, Device: s.d.id, Via: s.gatewayID(), Kind: Upstream, Operation: OpHandle, Status: Failure,
 		Code: reply.Code, Cause: CauseAnswer, Topic: cloneTopic(m.Topic), Detail: reply.Message,
 	}
 	if reply.Code == CodeUnknownMethod {

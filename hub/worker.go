@@ -18,10 +18,12 @@ const maxBatch = 256
 // item is a message of a session, or an event that changes a device in line
 // with its messages.
 type item struct {
+	d     *device // whose item it is; nil for events of the shard itself
 	s     *session
 	m     iot.Message
 	done  func([]iot.Message, error)
 	event func(*batch) // nil for a message
+	subs  *subRequest  // a gateway's request about sub-devices, made ready
 }
 
 // shard is one worker and the queue before it. A device belongs to one shard for
@@ -46,12 +48,22 @@ func newShard(h *Hub) *shard {
 	return sh
 }
 
-func (sh *shard) put(it item) {
+// put queues an item. It reports false, queueing nothing, when the item's device
+// does not belong here any more.
+func (sh *shard) put(it item) bool {
 	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if it.d != nil && it.d.shard.Load() != sh {
+		return false
+	}
+	sh.add(it)
+	return true
+}
+
+// add queues an item; mu is held.
+func (sh *shard) add(it item) {
 	sh.list = append(sh.list, it)
-	first := len(sh.list) == 1
-	sh.mu.Unlock()
-	if first {
+	if len(sh.list) == 1 {
 		select {
 		case sh.wake <- struct{}{}:
 		default:
@@ -59,7 +71,7 @@ func (sh *shard) put(it item) {
 	}
 }
 
-// post queues an event.
+// post queues an event of the shard itself.
 func (sh *shard) post(event func(*batch)) { sh.put(item{event: event}) }
 
 // run works until the hub is stopped and the queue is empty.
@@ -90,14 +102,23 @@ func (sh *shard) work(items []item) {
 	b := sh.h.newBatch()
 	sh.ctx.b = b
 	for i := range items {
-		if it := &items[i]; it.event != nil {
-			sh.change(b, it.event)
-		} else {
-			sh.take(b, it)
+		it := &items[i]
+		if it.d != nil && it.d.home.Load() != sh { // on its way here
+			it.d.held = append(it.d.held, *it)
+			continue
 		}
+		sh.handle(b, it)
 	}
 	sh.ctx.b = nil
 	b.submit(sh.h.ctx)
+}
+
+func (sh *shard) handle(b *batch, it *item) {
+	if it.event != nil {
+		sh.change(b, it.event)
+	} else {
+		sh.take(b, it)
+	}
 }
 
 // change runs an event. Events are the hub's own code; one that panics is lost,
@@ -113,12 +134,15 @@ func (sh *shard) change(b *batch, event func(*batch)) {
 
 // take handles one message and notes its result.
 func (sh *shard) take(b *batch, it *item) {
-	r := result{s: it.s, done: it.done, from: len(b.answers), size: len(it.m.Payload), qos: it.m.QoS}
+	r := result{s: it.s, d: it.s.d, done: it.done, from: len(b.answers), size: len(it.m.Payload), qos: it.m.QoS}
 	m := b.mark()
 	if r.err = sh.serve(b, it, &r); r.err != nil {
 		b.back(m)
 	}
 	r.to = len(b.answers)
+	if subs := it.subs; subs != nil {
+		b.then(func(error) { subs.drop(sh.h) })
+	}
 	b.results = append(b.results, r)
 }
 
@@ -131,7 +155,7 @@ func (sh *shard) serve(b *batch, it *item, r *result) (err error) {
 			err = fmt.Errorf("hub: handler panicked: %v", p)
 		}
 	}()
-	return sh.uplink(b, it.s, &it.m, r)
+	return sh.uplink(b, it, r)
 }
 
 // workContext is the context handlers run with. It knows the batch, so that the
@@ -141,6 +165,8 @@ type workContext struct {
 	sh *shard
 	b  *batch
 	s  *session
+	// subs is what a gateway's request about sub-devices is about.
+	subs *subRequest
 }
 
 type workKey struct{}
