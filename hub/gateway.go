@@ -115,9 +115,9 @@ func (s *session) gatewayID() iot.DeviceID {
 
 // newKid makes the session of a sub-device that logs in through s. The reference
 // to d becomes the session's.
-func (s *session) newKid(b *batch, d *device, clean bool) *session {
+func (s *session) newKid(d *device, clean bool) *session {
 	kid := &session{
-		h: s.h, d: d, via: s, number: s.h.ids.next(b.now), clean: clean,
+		h: s.h, d: d, via: s, clean: clean,
 		extRRPC: s.extRRPC, addr: s.addr, limited: s.limited,
 	}
 	kid.link = relay{kid}

@@ -4,7 +4,6 @@ package hub
 
 import (
 	"context"
-	"time"
 
 	"github.com/openalink/iot/hal"
 )
@@ -12,8 +11,8 @@ import (
 func (h *Hub) newSession(d *device, r *hal.ConnectRequest, l login) *session {
 	s := &session{
 		h: h, d: d, link: r.Link, clean: r.CleanSession,
-		number: h.ids.next(time.Now()), extRRPC: l.extRRPC(),
-		ended: make(chan struct{}), room: make(chan struct{}, 1), limited: h.rates.uplinkLimited(),
+		extRRPC: l.extRRPC(),
+		ended:   make(chan struct{}), room: make(chan struct{}, 1), limited: h.rates.uplinkLimited(),
 	}
 	if d.product.gateway {
 		s.gw = new(gateway)
@@ -47,6 +46,7 @@ func (h *Hub) open(ctx context.Context, s *session, l login) (resumed bool, err 
 // start runs on the worker with the device's lock held.
 func (s *session) start(b *batch, implicit bool) (resumed bool) {
 	h, d := s.h, s.d
+	s.number = h.ids.next(b.now)
 	if old := d.sess; old != nil {
 		s.kick(b, old)
 	}

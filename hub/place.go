@@ -40,15 +40,10 @@ func (d *device) put(it item) {
 	}
 }
 
-// moveTo starts to bring d to another shard; the lock of the pins is held, so
-// that moves of a device begin one after the other.
-func (h *Hub) moveTo(d *device, to *shard) {
-	from := d.shard.Load()
-	if from == to {
-		return
-	}
+// moveTo starts to bring d to another shard. The caller's pin makes sure that
+// one move of a device ends before the next begins.
+func (h *Hub) moveTo(d *device, from, to *shard) {
 	h.retain(d)
-	h.pins.moving++
 	from.mu.Lock()
 	defer from.mu.Unlock()
 	d.shard.Store(to)
@@ -66,19 +61,15 @@ func (h *Hub) arrive(b *batch, d *device, sh *shard) {
 	for i := range held {
 		sh.handle(b, &held[i])
 	}
-	h.pins.mu.Lock()
-	h.pins.moving--
-	h.pins.tell()
-	h.pins.mu.Unlock()
+	h.unpin(d)
 	b.then(func(error) { h.release(d) })
 }
 
 // pins keeps devices on the shard where a request about them waits.
 type pins struct {
-	mu     sync.Mutex
-	all    map[*device]*pin
-	moving int           // devices between two shards
-	news   chan struct{} // closed when a pin or a move ends
+	mu   sync.Mutex
+	all  map[*device]*pin
+	news chan struct{} // closed when a pin ends
 }
 
 type pin struct {
@@ -102,9 +93,9 @@ func (p *pins) wait() <-chan struct{} {
 	return p.news
 }
 
-// pin brings d to a shard and keeps it there until unpin. It waits while a
-// request on another shard has it. Whoever pins several devices does so in the
-// order of their names.
+// pin brings d to a shard and keeps it there until unpin. It waits until d is
+// there, before that while a request on another shard has it. Whoever pins
+// several devices does so in the order of their names.
 func (h *Hub) pin(ctx context.Context, d *device, to *shard) error {
 	p := &h.pins
 	for {
@@ -118,10 +109,15 @@ func (h *Hub) pin(ctx context.Context, d *device, to *shard) error {
 			p.all[d] = held
 		}
 		if held.to == to {
-			held.n++
-			h.moveTo(d, to)
-			p.mu.Unlock()
-			return nil
+			if from := d.shard.Load(); from != to {
+				held.n++ // of the move
+				h.moveTo(d, from, to)
+			}
+			if d.home.Load() == to {
+				held.n++
+				p.mu.Unlock()
+				return nil
+			}
 		}
 		news := p.wait()
 		p.mu.Unlock()
@@ -146,12 +142,12 @@ func (h *Hub) unpin(d *device) {
 	}
 }
 
-// settled waits until no device is between two shards.
+// settled waits until no device is between two shards and no request is ready.
 func (h *Hub) settled(ctx context.Context) {
 	p := &h.pins
 	for {
 		p.mu.Lock()
-		if p.moving == 0 {
+		if len(p.all) == 0 {
 			p.mu.Unlock()
 			return
 		}

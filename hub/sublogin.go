@@ -86,7 +86,7 @@ func (h *Hub) admitSubs(gw *session, req *subRequest, now time.Time) error {
 // loginSub opens the session of one sub-device.
 func (h *Hub) loginSub(w *workContext, e *sub) {
 	d := e.d
-	kid := w.s.newKid(w.b, d, strings.EqualFold(e.signed.Get("cleanSession"), "true"))
+	kid := w.s.newKid(d, strings.EqualFold(e.signed.Get("cleanSession"), "true"))
 	implicit := w.s.subs.Load().Implicit
 	if id, err := auth.ParseClientID(e.signed.Get("clientId")); err == nil {
 		v, _ := id.Get("_ss")
