@@ -262,7 +262,16 @@ func TestSubRegisterCodes(t *testing.T) {
 		gw.wantCode(6280, found, []any{nameEntry(iot.DeviceID{Product: p.product.Key, Name: "!"})})
 		forwarded := false
 		for m, err := range p.hub.Messages(t.Context(), hub.MessageQuery{Device: gw.id}) {
-			forwarded = forwarded || err == nil && m.Topic == "/"+gw.id.String()+"/thing/list/found" && strings.Contains(string(m.Payload), `"deviceName":"sub-a"`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all, err := p.hub.Forward(t.Context(), m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range all {
+				forwarded = forwarded || f.Topic == "/"+gw.id.String()+"/thing/list/found" && strings.Contains(string(f.Body), `"deviceName":"sub-a"`)
+			}
 		}
 		if !forwarded {
 			t.Error("what the gateway found is not forwarded")
