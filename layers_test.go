@@ -38,12 +38,12 @@ var layers = map[string][]string{
 	"rules/sql": {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},
 	"rules":     {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "github.com/tidwall/"},
 	// L3
-	"device": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "github.com/tidwall/"},
-	"bridge": {".", "topic", "auth", "hal", "store", "alink", "tsl", "device", "github.com/tidwall/"},
+	"device": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
+	"bridge": {".", "topic", "auth", "hal", "store", "alink", "tsl", "device", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
 	// L4
-	"hub":            {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "github.com/tidwall/"},
-	"hub/management": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "hub", "github.com/tidwall/", "golang.org/x/time/"},
-	"hub/provision":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "hub", "hub/management", "github.com/tidwall/", "golang.org/x/time/"},
+	"hub":            {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
+	"hub/management": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "hub", "github.com/tidwall/", "golang.org/x/time/", "github.com/santhosh-tekuri/jsonschema/v5"},
+	"hub/provision":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "hub", "hub/management", "github.com/tidwall/", "golang.org/x/time/", "github.com/santhosh-tekuri/jsonschema/v5"},
 	// Not part of the layers' order, held all the same.
 	"internal/mqttwire": {},
 	"internal/inbox":    {"."},

@@ -51,7 +51,11 @@ type CallOptions struct {
 // ErrNotActivated, ErrDisabled, ErrNotSubscribed, ErrThrottled, ErrQueueFull or
 // ErrTimeout.
 func (h *Hub) SetProperties(ctx context.Context, id iot.DeviceID, items any, o CallOptions) (Answer, error) {
-	return h.call(ctx, id, "thing.service.property.set", items, o)
+	raw, err := h.mayAsk(ctx, id, items)
+	if err != nil {
+		return Answer{}, err
+	}
+	return h.call(ctx, id, "thing.service.property.set", raw, o)
 }
 
 // FetchProperties asks a device for current values (thing.service.property.get);
@@ -72,6 +76,10 @@ func (h *Hub) InvokeService(ctx context.Context, id iot.DeviceID, service string
 		return Answer{}, fmt.Errorf("%w: service identifier %.64q", ErrInvalid, service)
 	}
 	method := "thing.service." + service
+	args, err := h.mayInvoke(ctx, id, service, args)
+	if err != nil {
+		return Answer{}, err
+	}
 	if o.Async || o.Queue {
 		return h.call(ctx, id, method, args, o)
 	}

@@ -49,6 +49,11 @@ type deviceRecord struct {
 	Disabled      bool              `json:"disabled,omitempty"`
 	Gateway       string            `json:"gateway,omitempty"`    // of a bound sub-device
 	Registered    bool              `json:"registered,omitempty"` // its secret was handed out
+
+	Desired    map[string]DesiredProperty `json:"desired,omitempty"` // never changed in place
+	DesiredSeq int64                      `json:"desiredSeq,omitempty"`
+	Jobs       []Job                      `json:"jobs,omitempty"` // never changed in place
+	LogUpload  bool                       `json:"logUpload,omitempty"`
 }
 
 // device is a device in memory: while it is connected, has messages on their

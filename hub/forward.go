@@ -91,8 +91,10 @@ func (f *forwarding) message(path string, m *alink.Message) {
 		f.properties(params)
 	case path == "thing/event/property/batch/post":
 		f.batch(params)
-	case path == "thing/event/property/history/post", path == "thing/event/property/pack/post":
-		// What they carry is in the log as messages of the devices it is about.
+	case path == "thing/event/property/history/post":
+		f.history(params)
+	case path == "thing/event/property/pack/post":
+		f.pack(params)
 	case strings.HasPrefix(path, "thing/event/") && strings.HasSuffix(path, "/post"):
 		value, ms := alink.EventParams(params)
 		f.event("thing/event/"+eventOf(path)+"/post", eventOf(path), value, ms)
@@ -137,11 +139,8 @@ func (f *forwarding) properties(params []byte) {
 		items[name] = f.timed(value, ms)
 		return true
 	})
-	if f.err == nil && len(items) > 0 {
-		f.add("thing/event/property/post", struct {
-			head
-			Items map[string]timed `json:"items"`
-		}{f.head(), items})
+	if f.err == nil {
+		f.items("thing/event/property/post", items)
 	}
 }
 
@@ -163,6 +162,47 @@ func (f *forwarding) batch(params []byte) {
 	}
 	if len(in.Events) > 0 {
 		f.add("thing/event/batch/post", body{f.head(), in.Events})
+	}
+}
+
+// history forms values of the past, each as a post of its own. The log holds such
+// a post once for each device it is about.
+func (f *forwarding) history(params []byte) {
+	var in []past
+	if f.err = json.Unmarshal(params, &in); f.err != nil {
+		return
+	}
+	for _, p := range in {
+		for _, items := range p.Properties {
+			f.items("thing/event/property/history/post", items)
+		}
+		for _, events := range p.Events {
+			for _, e := range flattenOne(events) {
+				f.event("thing/event/"+e.name+"/history/post", e.name, e.Value, e.Time)
+			}
+		}
+	}
+}
+
+// pack forms what a pack said about one device: as if it had posted that itself.
+func (f *forwarding) pack(params []byte) {
+	var in pack
+	if f.err = json.Unmarshal(params, &in); f.err != nil {
+		return
+	}
+	f.items("thing/event/property/post", in.Properties)
+	for _, e := range flattenOne(in.Events) {
+		f.event("thing/event/"+e.name+"/post", e.name, e.Value, e.Time)
+	}
+}
+
+// items forms a post of properties.
+func (f *forwarding) items(path string, items map[string]timed) {
+	if len(items) > 0 {
+		f.add(path, struct {
+			head
+			Items map[string]timed `json:"items"`
+		}{f.head(), items})
 	}
 }
 

@@ -19,14 +19,25 @@ const CodeUnknownMethod = alink.CodeBadParams
 func (h *Hub) handlers() error {
 	for pattern, f := range map[string]alink.HandlerFunc{
 		"thing/event/property/post":         h.propertyPost,
-		"thing/event/property/history/post": h.keep,
-		"thing/event/property/batch/post":   h.keep,
-		"thing/event/property/pack/post":    h.keep,
+		"thing/event/property/history/post": h.historyPost,
+		"thing/event/property/batch/post":   h.batchPost,
+		"thing/event/property/pack/post":    h.packPost,
 		"thing/event/+/post":                h.eventPost,
 		"thing/deviceinfo/update":           h.tagsUpdate,
 		"thing/deviceinfo/delete":           h.tagsDelete,
 		"thing/deviceinfo/get":              h.tagsGet,
 		"thing/dsltemplate/get":             h.template,
+		"thing/dynamicTsl/get":              h.dynamicTemplate,
+		"thing/property/desired/get":        h.desiredGet,
+		"thing/property/desired/delete":     h.desiredDelete,
+		"thing/config/log/get":              h.logConfigGet,
+		"thing/job/get":                     h.jobGet,
+		"thing/job/update":                  h.jobUpdate,
+		"thing/reset":                       h.keep,
+		"thing/awss/enrollee/match":         h.keep,
+		"thing/awss/enrollee/found":         h.keep,
+		"_thing/diag/post":                  h.keep,
+		"_thing/service/post":               h.keep,
 		"thing/status/update":               h.keepSilently,
 		"thing/log/post":                    h.keep,
 		"#":                                 h.unknownMethod,
@@ -67,21 +78,24 @@ func (h *Hub) propertyPost(ctx context.Context, r *alink.Request) alink.Reply {
 	}
 	post := &w.sh.props
 	post.begin(d, r.Time.UnixMilli())
-	if !post.plain(r.Params) {
-		if err := alink.EachProperty(r.Params, post.look); err != nil {
+	if post.plain(r.Params) {
+		if err := alink.EachProperty(r.Params, post.set); err != nil {
 			return badParams("params must be an object of properties")
 		}
-		if reply, ok := h.judged(r, post); !ok {
+	} else {
+		defer post.end()
+		if err := post.read(r.Params); err != nil {
+			return badParams("params must be an object of properties")
+		}
+		if reply, ok := h.decide(r, post); !ok {
 			return reply
 		}
+		post.keep()
+		if len(post.bad) > 0 {
+			w.record(d, r, post.appendParams(nil))
+		}
 	}
-	if err := alink.EachProperty(r.Params, post.set); err != nil {
-		return badParams("params must be an object of properties")
-	}
-	if !d.values.dirty {
-		d.values.dirty = true
-		w.b.dirty = append(w.b.dirty, d)
-	}
+	w.changed(d)
 	return alink.OK(nil)
 }
 

@@ -72,6 +72,7 @@ func (s *session) start(b *batch, implicit bool) (resumed bool) {
 	d.sess = s
 	s.opened = true
 	d.queue.rewind(b, d, s.clean)
+	h.pushDesired(b, d)
 	h.connected.Add(1)
 	s.presence(b, PresenceEvent{Online: true, Addr: s.addr})
 	b.touch(d)

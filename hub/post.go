@@ -3,9 +3,8 @@
 package hub
 
 import (
-	"context"
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/openalink/iot/alink"
@@ -15,7 +14,8 @@ import (
 // judge applies a thing model.
 type judge struct {
 	*tsl.Validator
-	mode Validation
+	mode     Validation
+	readOnly map[string]bool // properties applications may not set
 }
 
 // newJudge makes the judge of a product; nil when there is nothing to apply.
@@ -37,24 +37,30 @@ func newJudge(m *tsl.Model, mode Validation) (*judge, error) {
 	if mode == Off {
 		return nil, nil
 	}
-	return &judge{v, mode}, nil
+	j := &judge{v, mode, make(map[string]bool)}
+	for i := range m.Properties {
+		if p := &m.Properties[i]; p.Access == tsl.ReadOnly {
+			j.readOnly[p.Identifier] = true
+		}
+	}
+	return j, nil
 }
 
 // maxProperties is how many one post may have (wire facts section 22).
 const maxProperties = 200
 
-// post reads a property post in two walks: the first counts and judges, the
-// second keeps what passed. A worker has one and uses it again and again.
+// post reads a property post: the properties are judged and counted before one of
+// them is kept. A worker has one and uses it again and again.
 type post struct {
 	values  *values
 	judge   *judge
 	arrival int64
 	seen    int
-	bad     []*tsl.Reason // in order; nil entries never
-	badAt   []int         // their positions
-	at      int
+	good    []tsl.Verdict // in order; their bytes are the message's
+	bad     []*tsl.Reason
 
 	look, set func(name string, value []byte, ms int64) bool // bound once
+	verdict   func(tsl.Verdict) bool
 }
 
 // leastProperty is the shortest a property can be in JSON: "":1, and no comma.
@@ -67,32 +73,52 @@ func (p *post) plain(params []byte) bool {
 	return p.judge == nil && most <= maxProperties && most+len(p.values.all) <= maxValues
 }
 
-func (p *post) bind() { p.look, p.set = p.lookAt, p.setAt }
+func (p *post) bind() { p.look, p.set, p.verdict = p.lookAt, p.setAt, p.judged }
 
 func (p *post) begin(d *device, arrival int64) {
 	p.values, p.judge, p.arrival = &d.values, d.product.judge.Load(), arrival
-	p.values.next, p.seen, p.at = 0, 0, 0
-	p.bad, p.badAt = p.bad[:0], p.badAt[:0]
+	p.values.next, p.seen = 0, 0
+	p.good, p.bad = p.good[:0], p.bad[:0]
 }
 
-// lookAt judges one property.
-func (p *post) lookAt(name string, value []byte, _ int64) bool {
+// end drops what refers to the message.
+func (p *post) end() {
+	clear(p.good)
+	clear(p.bad)
+}
+
+// read looks at every property and keeps none.
+func (p *post) read(params []byte) error {
 	if p.judge != nil {
-		if r := p.judge.Property(name, value); r != nil {
-			p.bad, p.badAt = append(p.bad, r), append(p.badAt, p.seen)
-		}
+		return p.judge.Post(alink.LenientParams(params), p.verdict)
 	}
-	p.seen++
-	return true
+	return alink.EachProperty(params, p.look)
 }
 
-// setAt keeps one property unless it was judged bad.
-func (p *post) setAt(name string, value []byte, ms int64) bool {
-	at := p.at
-	p.at++
-	if len(p.badAt) > 0 && slices.Contains(p.badAt, at) {
+// lookAt counts a property nobody judges.
+func (p *post) lookAt(name string, value []byte, ms int64) bool {
+	return p.judged(tsl.Verdict{Name: name, Value: value, TimeMS: ms})
+}
+
+func (p *post) judged(v tsl.Verdict) bool {
+	p.seen++
+	if v.Reason != nil {
+		p.bad = append(p.bad, v.Reason)
 		return true
 	}
+	p.good = append(p.good, v)
+	return p.seen <= maxProperties
+}
+
+// keep keeps what was read and found good.
+func (p *post) keep() {
+	for i := range p.good {
+		p.setAt(p.good[i].Name, p.good[i].Value, p.good[i].TimeMS)
+	}
+}
+
+// setAt keeps one property.
+func (p *post) setAt(name string, value []byte, ms int64) bool {
 	if ms == 0 {
 		ms = p.arrival
 	}
@@ -100,9 +126,9 @@ func (p *post) setAt(name string, value []byte, ms int64) bool {
 	return true
 }
 
-// judged decides about a post that was looked at: may the rest be kept, or what
-// is the answer.
-func (h *Hub) judged(r *alink.Request, p *post) (alink.Reply, bool) {
+// decide tells whether the good properties of a post that was read may be kept,
+// or what the answer is.
+func (h *Hub) decide(r *alink.Request, p *post) (alink.Reply, bool) {
 	switch {
 	case p.seen > maxProperties:
 		return alink.Reply{Code: alink.CodeTooManyProperties}, false
@@ -113,11 +139,39 @@ func (h *Hub) judged(r *alink.Request, p *post) (alink.Reply, bool) {
 	case p.judge.mode == Reject:
 		return refused(p.bad), false
 	}
+	h.logDropped(r, p.bad)
+	return alink.Reply{}, true
+}
+
+// logDropped makes the one entry of a message that lost members.
+func (h *Hub) logDropped(r *alink.Request, bad []*tsl.Reason) {
 	h.log(LogEntry{
 		Time: r.Time, MessageID: r.MessageID, Device: r.Device, Via: r.Via, Kind: Upstream, Operation: OpHandle,
-		Status: Failure, Cause: CauseModel, Topic: strings.Clone(r.Topic.Name), Detail: "dropped " + reasons(p.bad),
+		Status: Failure, Cause: CauseModel, Topic: strings.Clone(r.Topic.Name), Detail: "dropped " + reasons(bad),
 	})
-	return alink.Reply{}, true
+}
+
+// appendParams writes the good properties as params, each with its time.
+func (p *post) appendParams(dst []byte) []byte {
+	dst = append(dst, '{')
+	for i := range p.good {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		g := &p.good[i]
+		name, err := alink.Marshal(g.Name)
+		if err != nil {
+			continue
+		}
+		ms := g.TimeMS
+		if ms == 0 {
+			ms = p.arrival
+		}
+		dst = append(append(dst, name...), `:{"value":`...)
+		dst = append(append(dst, g.Value...), `,"time":`...)
+		dst = append(strconv.AppendInt(dst, ms, 10), '}')
+	}
+	return append(dst, '}')
 }
 
 // refused answers 460 with the reasons by pointer.
@@ -161,20 +215,4 @@ func (v *values) unknown(params []byte) int {
 // eventOf is the identifier in thing/event/{id}/post.
 func eventOf(path string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(path, "thing/event/"), "/post")
-}
-
-// template answers thing.dsltemplate.get with the thing model.
-func (h *Hub) template(ctx context.Context, _ *alink.Request) alink.Reply {
-	p := work(ctx).s.d.product
-	p.mu.Lock()
-	m := p.rec.Model
-	p.mu.Unlock()
-	if m == nil {
-		return alink.Reply{Code: alink.CodeTSLUnavailable}
-	}
-	raw, err := alink.Marshal(m)
-	if err != nil {
-		return alink.ErrorReply(err)
-	}
-	return alink.OK(raw)
 }

@@ -102,6 +102,9 @@ func (s *session) acked(b *batch, q *queued, err error) {
 	}
 	switch {
 	case q.removed:
+	case q.stale && q.desired != nil:
+		d.queue.remove(b, d, q)
+		b.noteState(d, q, Cancelled, "a later one takes its place")
 	case err == nil && q.callID != "" && !q.delivered:
 		q.delivered = true
 		b.st.Put(q.key(d.id), q.encode())

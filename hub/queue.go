@@ -40,7 +40,10 @@ type queued struct {
 	// stale marks a control in flight that a later one, or the end of the wish,
 	// overtook: it is not sent again, whatever becomes of it.
 	stale bool
-	sent  bool // sent at least once to this session or an earlier one it resumes
+	// desired are the versions of the desired properties it tells of; nil for
+	// anything else. A session begins with a new one, so that it need not be stored.
+	desired map[string]int64
+	sent    bool // sent at least once to this session or an earlier one it resumes
 
 	session   *session // in flight there; nil when not in flight
 	delivered bool     // acknowledged, the answer is awaited
@@ -53,6 +56,7 @@ const (
 	flagSent
 	flagDelivered
 	flagControl
+	flagDesired
 )
 
 func queuePrefix(id iot.DeviceID) []byte { return append(deviceKey(prefixQueue, id), '/') }
@@ -68,7 +72,7 @@ func (q *queued) encode() []byte {
 	for _, f := range []struct {
 		set bool
 		bit byte
-	}{{q.hold, flagHold}, {q.away, flagAway}, {q.sent, flagSent}, {q.delivered, flagDelivered}, {q.control, flagControl}} {
+	}{{q.hold, flagHold}, {q.away, flagAway}, {q.sent, flagSent}, {q.delivered, flagDelivered}, {q.control, flagControl}, {q.desired != nil, flagDesired}} {
 		if f.set {
 			flags |= f.bit
 		}
@@ -89,6 +93,9 @@ func decodeQueued(id int64, b []byte) (*queued, error) {
 		id: id, packet: binary.BigEndian.Uint16(b[2:]), hold: flags&flagHold != 0, away: flags&flagAway != 0,
 		sent: flags&flagSent != 0, delivered: flags&flagDelivered != 0,
 		control: flags&flagControl != 0,
+	}
+	if flags&flagDesired != 0 {
+		q.desired = map[string]int64{}
 	}
 	r := reader{b: b[4:]}
 	q.expires = r.varint()
@@ -150,11 +157,23 @@ func (u *queue) remove(b *batch, d *device, q *queued) {
 // earlier session was sent is a repetition only if that session is resumed.
 func (u *queue) rewind(b *batch, d *device, clean bool) {
 	u.dropStale(b, d)
+	u.dropPushed(b, d)
 	u.inFlight = 0
 	for _, q := range u.all {
 		q.session = nil
 		if clean {
 			q.sent = false
+		}
+	}
+}
+
+// dropPushed removes what told of desired properties, those from before a restart
+// included: it is told anew.
+func (u *queue) dropPushed(b *batch, d *device) {
+	for _, q := range slices.Clone(u.all) {
+		if q.desired != nil {
+			u.remove(b, d, q)
+			b.noteState(d, q, Cancelled, "told anew to the next session")
 		}
 	}
 }

@@ -94,10 +94,12 @@ func (sh *shard) sys(b *batch, s *session, t *topic.Topic, it *item, r *result) 
 	if strings.HasSuffix(t.Path, topic.ReplySuffix) {
 		return sh.reply(b, s, m, r)
 	}
-	sh.ctx.s, sh.ctx.subs = s, it.subs
+	sh.ctx.s, sh.ctx.subs, sh.ctx.m, sh.ctx.recorded = s, it.subs, m, false
 	reply := sh.h.mux.ServeAlink(&sh.ctx, req)
-	sh.ctx.s, sh.ctx.subs = nil, nil
-	if reply.Code == alink.CodeOK || reply.None {
+	sh.ctx.s, sh.ctx.subs, sh.ctx.m = nil, nil, nil
+	if sh.ctx.recorded {
+		// as the handler wants it
+	} else if reply.Code == alink.CodeOK || reply.None {
 		b.record(s.d, "", r.id, m, m.Payload)
 	} else {
 		sh.logRefusal(s, m, r, &reply)
@@ -150,6 +152,9 @@ func (sh *shard) reply(b *batch, s *session, m *iot.Message, r *result) error {
 		if q.callID != "" && q.callID == req.ID {
 			d.queue.remove(b, d, q)
 			b.touch(d)
+			if q.desired != nil && req.Code == alink.CodeOK {
+				b.settleDesired(d, q.desired)
+			}
 			b.note(d, Downlink{ID: q.id, Topic: q.topic, State: Answered, Code: req.Code})
 			sh.h.logAnswer(d, q.id, OpReply, q.topic, req.Code)
 			break

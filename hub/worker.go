@@ -10,6 +10,7 @@ import (
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/alink"
+	"github.com/openalink/iot/topic"
 )
 
 // maxBatch is how many items share a commit at most.
@@ -167,6 +168,31 @@ type workContext struct {
 	s  *session
 	// subs is what a gateway's request about sub-devices is about.
 	subs *subRequest
+	m    *iot.Message // what the handler serves
+
+	recorded bool // the handler put it into the message log itself
+}
+
+// record puts what the handler accepted of a request into the message log, as a
+// message of d with the params given, in place of the bytes that arrived.
+func (w *workContext) record(d *device, r *alink.Request, params []byte) {
+	m := iot.Message{Topic: topic.Sys(d.id, r.Topic.Path), QoS: w.m.QoS}
+	method, _ := alink.MethodOf(r.Topic.Path)
+	id, via := r.MessageID, ""
+	if d != w.s.d {
+		id, via = w.sh.h.ids.next(w.b.now), w.s.d.key
+	}
+	w.b.record(d, via, id, &m, alink.AppendCall(nil, &alink.Call{ID: r.ID, Version: r.Version, Method: method, Params: params}))
+	w.recorded = true
+}
+
+// changed has the values of d stored with the batch; d.mu is held.
+func (w *workContext) changed(d *device) {
+	if !d.values.dirty {
+		d.values.dirty = true
+		w.b.dirty = append(w.b.dirty, d)
+	}
+	w.b.desiredPosted(d)
 }
 
 type workKey struct{}

@@ -4,22 +4,21 @@ package tsl
 
 import (
 	"fmt"
+	"maps"
 	"math"
-	"strconv"
+	"slices"
 )
 
 // Check holds a model to the rules and limits of wire facts section 17 and
 // returns everything it breaks as a *ModelError, nil for a good one.
 func (m *Model) Check() error {
 	c := &checker{}
-	if n := len(m.Properties) + len(m.Events) + len(m.Services); n > MaxFeatures {
-		c.say("", "features", "%d properties, events and services, at most %d", n, MaxFeatures)
-	}
+	c.count(m)
 	seen := map[string]bool{}
 	for i := range m.Properties {
 		p := &m.Properties[i]
 		at := fmt.Sprintf("/properties/%d", i)
-		c.identifier(at, p.Identifier, seen)
+		c.feature(at, p.Identifier, seen)
 		if p.Access != ReadOnly && p.Access != ReadWrite && p.Access != WriteOnly {
 			c.say(at+"/accessMode", "access", "access mode %q: r, rw and w are known", p.Access)
 		}
@@ -43,6 +42,45 @@ type checker struct{ problems []Problem }
 
 func (c *checker) say(at, rule, format string, args ...any) {
 	c.problems = append(c.problems, Problem{at, rule, fmt.Sprintf(format, args...)})
+}
+
+// count holds the number of features of each function block to its limit.
+func (c *checker) count(m *Model) {
+	count := map[string]int{}
+	add := func(identifier string) {
+		block, _ := splitBlock(identifier)
+		count[block]++
+	}
+	for i := range m.Properties {
+		add(m.Properties[i].Identifier)
+	}
+	for i := range m.Events {
+		add(m.Events[i].Identifier)
+	}
+	for i := range m.Services {
+		add(m.Services[i].Identifier)
+	}
+	for _, block := range slices.Sorted(maps.Keys(count)) {
+		if n := count[block]; n > MaxFeatures {
+			c.say("", "features", "%d properties, events and services, at most %d", n, MaxFeatures)
+		}
+	}
+	if len(count) > MaxBlocks {
+		c.say("", "blocks", "%d function blocks, at most %d", len(count), MaxBlocks)
+	}
+}
+
+// feature wants an identifier, alone or behind that of a function block.
+func (c *checker) feature(at, id string, seen map[string]bool) {
+	if block, own := splitBlock(id); block != "" {
+		c.identifier(at, block, map[string]bool{})
+		if c.identifier(at, own, map[string]bool{}); seen[id] {
+			c.say(at+"/identifier", "unique", "identifier %q is there twice", id)
+		}
+		seen[id] = true
+		return
+	}
+	c.identifier(at, id, seen)
 }
 
 // identifier wants 1 to 50 letters, digits and '_', once.
@@ -70,7 +108,7 @@ func plain(id string) bool {
 }
 
 func (c *checker) event(at string, e *Event, seen map[string]bool) {
-	c.identifier(at, e.Identifier, seen)
+	c.feature(at, e.Identifier, seen)
 	if e.Type != Info && e.Type != Alert && e.Type != Fault {
 		c.say(at+"/type", "level", "event type %q: info, alert and error are known", e.Type)
 	}
@@ -82,7 +120,7 @@ func (c *checker) event(at string, e *Event, seen map[string]bool) {
 }
 
 func (c *checker) service(at string, s *Service, seen map[string]bool) {
-	c.identifier(at, s.Identifier, seen)
+	c.feature(at, s.Identifier, seen)
 	if s.Call != Sync && s.Call != Async {
 		c.say(at+"/callType", "call", "call type %q: sync and async are known", s.Call)
 	}
@@ -139,9 +177,9 @@ func (c *checker) numeric(at string, t *DataType) {
 		if n == "" {
 			return 0, false
 		}
-		v, err := strconv.ParseFloat(string(n), 64)
+		v, ok := number([]byte(n))
 		switch {
-		case err != nil || math.IsNaN(v) || math.IsInf(v, 0):
+		case !ok:
 			c.say(at+"/"+name, "number", "%s %q is not a number", name, string(n))
 			return 0, false
 		case t.Type == Int && v != math.Trunc(v):

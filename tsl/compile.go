@@ -2,32 +2,53 @@
 
 package tsl
 
-import (
-	"fmt"
-	"math"
-	"strconv"
-)
+import "math"
 
 // Validator judges what a device says against a model. It is made by Compile,
 // never changes and is safe for concurrent use.
 type Validator struct {
-	properties map[string]*check
-	events     map[string]map[string]*check
-	inputs     map[string]map[string]*check
-	outputs    map[string]map[string]*check
+	properties *members
+	events     map[string]*members
+	inputs     map[string]*members
+	outputs    map[string]*members
 }
+
+// members are the named values of an object, in the order of the model.
+type members struct {
+	list  []member
+	index map[string]int // nil when the list is short
+	value bool           // one is called "value"
+}
+
+type member struct {
+	name  string
+	check check
+}
+
+// kind is a Type as a number.
+type kind uint8
+
+const (
+	kindInt kind = iota
+	kindNumber
+	kindWord
+	kindText
+	kindDate
+	kindArray
+	kindStruct
+)
 
 // check is a type ready to judge values.
 type check struct {
-	kind     Type
+	kind     kind
+	hasStep  bool
 	min, max float64
 	step     float64
-	hasStep  bool
-	values   []int // of an enum
-	length   int
-	size     int
+	from     float64   // where steps are counted from
+	values   []float64 // of a bool or enum
+	most     int       // bytes of a text, elements of an array
 	item     *check
-	members  map[string]*check
+	members  *members
 }
 
 // Compile makes the validator of a model. A model that Check complains about is
@@ -37,11 +58,11 @@ func Compile(m *Model) (*Validator, error) {
 		return nil, err
 	}
 	v := &Validator{
-		properties: make(map[string]*check, len(m.Properties)), events: make(map[string]map[string]*check, len(m.Events)),
-		inputs: make(map[string]map[string]*check, len(m.Services)), outputs: make(map[string]map[string]*check, len(m.Services)),
+		properties: newMembers(len(m.Properties)), events: make(map[string]*members, len(m.Events)),
+		inputs: make(map[string]*members, len(m.Services)), outputs: make(map[string]*members, len(m.Services)),
 	}
 	for i := range m.Properties {
-		v.properties[m.Properties[i].Identifier] = compile(&m.Properties[i].Data)
+		v.properties.add(m.Properties[i].Identifier, &m.Properties[i].Data)
 	}
 	for i := range m.Events {
 		v.events[m.Events[i].Identifier] = compileParams(m.Events[i].Output)
@@ -53,63 +74,98 @@ func Compile(m *Model) (*Validator, error) {
 	return v, nil
 }
 
-func compileParams(list []Param) map[string]*check {
-	out := make(map[string]*check, len(list))
-	for i := range list {
-		out[list[i].Identifier] = compile(&list[i].Data)
+// fewMembers is up to how many names looking at each is as fast as a map.
+const fewMembers = 8
+
+func newMembers(n int) *members {
+	m := &members{list: make([]member, 0, n)}
+	if n > fewMembers {
+		m.index = make(map[string]int, n)
 	}
-	return out
+	return m
 }
 
-func compile(t *DataType) *check {
-	c := &check{kind: t.Type, min: math.Inf(-1), max: math.Inf(1), length: MaxText, size: t.Size}
+func (m *members) add(name string, t *DataType) {
+	if m.index != nil {
+		m.index[name] = len(m.list)
+	}
+	m.list = append(m.list, member{name: name})
+	m.list[len(m.list)-1].check.compile(t)
+	m.value = m.value || name == "value"
+}
+
+// find returns the place of a name, -1 for none. next is where it is looked for
+// first: devices name things in the order of the model.
+func (m *members) find(name string, next int) int {
+	if next < len(m.list) && m.list[next].name == name {
+		return next
+	}
+	if m.index != nil {
+		if i, ok := m.index[name]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range m.list {
+		if m.list[i].name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func compileParams(list []Param) *members {
+	m := newMembers(len(list))
+	for i := range list {
+		m.add(list[i].Identifier, &list[i].Data)
+	}
+	return m
+}
+
+func (c *check) compile(t *DataType) {
+	c.min, c.max = -math.MaxFloat64, math.MaxFloat64
 	switch t.Type {
-	case Int, Float, Double:
-		c.bounds(t)
+	case Int:
+		c.kind = kindInt
+		// 32 bits wide where the model does not say less, as on the devices.
+		c.bounds(t, math.MinInt32, math.MaxInt32)
+	case Float, Double:
+		c.kind = kindNumber
+		c.bounds(t, -math.MaxFloat64, math.MaxFloat64)
 	case Bool:
-		c.values = []int{0, 1}
+		c.kind, c.values = kindWord, []float64{0, 1}
 	case Enum:
+		c.kind = kindWord
 		for _, w := range t.Words {
-			c.values = append(c.values, w.Value)
+			c.values = append(c.values, float64(w.Value))
 		}
 	case Text:
-		if t.Length > 0 {
-			c.length = t.Length
+		c.kind, c.most = kindText, t.Length
+		if t.Length == 0 {
+			c.most = MaxText
 		}
-	case Array:
-		c.item = compile(t.Item)
-	case Struct:
-		c.members = compileParams(t.Members)
 	case Date:
+		c.kind = kindDate
+	case Array:
+		c.kind, c.most, c.item = kindArray, t.Size, new(check)
+		c.item.compile(t.Item)
+	case Struct:
+		c.kind, c.members = kindStruct, compileParams(t.Members)
 	}
-	return c
 }
 
-// bounds reads numbers Check has looked at. Integers are 32 bits wide where the
-// model does not say less, as on the devices.
-func (c *check) bounds(t *DataType) {
-	if c.kind == Int {
-		c.min, c.max = math.MinInt32, math.MaxInt32
+// bounds reads numbers Check has looked at.
+func (c *check) bounds(t *DataType, lo, hi float64) {
+	c.min, c.max = lo, hi
+	if t.Min != "" {
+		c.min, _ = number([]byte(t.Min))
+		c.from = c.min
 	}
-	for _, b := range []struct {
-		text Number
-		into *float64
-	}{{t.Min, &c.min}, {t.Max, &c.max}, {t.Step, &c.step}} {
-		if b.text != "" {
-			*b.into, _ = strconv.ParseFloat(string(b.text), 64)
-		}
+	if t.Max != "" {
+		c.max, _ = number([]byte(t.Max))
 	}
-	c.hasStep = t.Step != ""
-}
-
-// Reason is why a value is not accepted.
-type Reason struct {
-	Pointer string // of the value inside what was judged, as a JSON pointer
-	Rule    string // the rule it breaks, a stable word
-	Message string
-}
-
-// String says where and what.
-func (r *Reason) String() string {
-	return fmt.Sprintf("%s: %s (%s)", r.Pointer, r.Message, r.Rule)
+	if t.Step != "" {
+		c.step, _ = number([]byte(t.Step))
+		c.hasStep = true
+	}
 }

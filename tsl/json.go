@@ -150,9 +150,9 @@ func (t DataType) MarshalJSON() ([]byte, error) {
 	case Bool, Enum:
 		return t.appendWords(), nil
 	case Text:
-		specs = textSpecs{number(t.Length)}
+		specs = textSpecs{numberOf(t.Length)}
 	case Array:
-		specs = arraySpecs{number(t.Size), t.Item}
+		specs = arraySpecs{numberOf(t.Size), t.Item}
 	case Struct:
 		specs = t.Members
 	default:
@@ -165,7 +165,7 @@ func (t DataType) MarshalJSON() ([]byte, error) {
 	return json.Marshal(dataTypeJSON{t.Type, raw})
 }
 
-func number(n int) Number {
+func numberOf(n int) Number {
 	if n == 0 {
 		return ""
 	}

@@ -153,5 +153,6 @@ const (
 	MaxElements   = 128  // of an array
 	MaxArguments  = 20   // of a service, in and out each
 	MaxOutputs    = 50   // of an event
-	MaxIdentifier = 50   // characters
+	MaxIdentifier = 50   // characters, that of a function block not counted
+	MaxBlocks     = 5    // function blocks of a model; each has its own MaxFeatures
 )

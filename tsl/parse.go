@@ -4,6 +4,7 @@ package tsl
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -11,7 +12,7 @@ import (
 // Problem is one thing wrong with a document.
 type Problem struct {
 	Pointer string // JSON pointer of where (RFC 6901)
-	Rule    string // the rule it breaks, a stable word
+	Rule    string // the rule it breaks, a stable word; else the keyword of the schema
 	Message string
 }
 
@@ -20,7 +21,7 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s: %s (%s)", p.Pointer, p.Message, p.Rule)
 }
 
-// ModelError is a model that breaks rules: all of them, in the document's order.
+// ModelError is a model that breaks rules: all of them.
 type ModelError struct{ Problems []Problem }
 
 // Error lists the problems, one a line.
@@ -32,16 +33,37 @@ func (e *ModelError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Parse reads a TSL document and checks it. Bytes that are no JSON of the right
-// shape are an error of encoding/json with a prefix; everything else that is
-// wrong comes back together, as a *ModelError.
+// maxDocument is the largest document read, in bytes. A full model of 200
+// features has about 200 KB.
+const maxDocument = 2 << 20
+
+// Parse reads a TSL document and checks it: its shape against a JSON Schema (see
+// DocumentSchema), then the rules and limits of Model.Check. Bytes that are no
+// JSON, or too many, are an error with a prefix; everything else that is wrong
+// comes back together, as a *ModelError.
 func Parse(document []byte) (*Model, error) {
-	var m Model
-	if err := json.Unmarshal(document, &m); err != nil {
+	if len(document) > maxDocument {
+		return nil, fmt.Errorf("tsl: document: %d bytes, at most %d", len(document), maxDocument)
+	}
+	found, err := shape(document)
+	if err != nil {
 		return nil, fmt.Errorf("tsl: document: %w", err)
 	}
-	if err := m.Check(); err != nil {
-		return nil, err
+	var m Model
+	if err := json.Unmarshal(document, &m); err != nil {
+		if len(found) > 0 {
+			return nil, &ModelError{found}
+		}
+		return nil, fmt.Errorf("tsl: document: %w", err)
+	}
+	var rules *ModelError
+	err = m.Check()
+	errors.As(err, &rules)
+	if rules != nil {
+		return nil, &ModelError{merge(rules.Problems, found)}
+	}
+	if len(found) > 0 {
+		return nil, &ModelError{found}
 	}
 	return &m, nil
 }

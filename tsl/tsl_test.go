@@ -175,25 +175,84 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// smallDocuments are seeds a fuzzer minimises quickly: one of each type.
+var smallDocuments = []string{
+	`{"properties":[{"identifier":"P","accessMode":"r","dataType":{"type":"int","specs":{"min":"0","max":9,"step":"3"}}}]}`,
+	`{"properties":[{"identifier":"P","accessMode":"r","dataType":{"type":"text","specs":{"length":"2"}}}]}`,
+	`{"properties":[{"identifier":"P","accessMode":"r","dataType":{"type":"enum","specs":{"1":"a"}}}]}`,
+	`{"properties":[{"identifier":"P","accessMode":"r","dataType":{"type":"date"}}]}`,
+	`{"properties":[{"identifier":"P","accessMode":"r","dataType":{"type":"array","specs":{"size":2,"item":{"type":"int"}}}}]}`,
+	`{"properties":[{"identifier":"P","accessMode":"r","dataType":{"type":"struct","specs":[{"identifier":"value","dataType":{"type":"bool"}}]}}]}`,
+	`{"events":[{"identifier":"b:E","type":"info"}],"services":[{"identifier":"S","callType":"sync","inputData":["P"]}]}`,
+}
+
+// FuzzParse reads documents: what is accepted compiles, survives being written
+// and read, and has schemas.
 func FuzzParse(f *testing.F) {
-	raw, err := os.ReadFile("testdata/airconditioner.json")
-	if err != nil {
-		f.Fatal(err)
+	for _, d := range smallDocuments {
+		f.Add([]byte(d))
 	}
-	f.Add(raw, []byte(`{"Hours":3}`))
-	f.Fuzz(func(t *testing.T, document, value []byte) {
+	f.Fuzz(func(t *testing.T, document []byte) {
+		if len(document) > 2000 { // a long document finds nothing a short one does not
+			return
+		}
 		m, err := tsl.Parse(document)
 		if err != nil {
 			return
 		}
-		v, err := tsl.Compile(m)
-		if err != nil {
+		if _, err := tsl.Compile(m); err != nil {
 			t.Fatalf("parsed but does not compile: %v", err)
 		}
-		if json.Valid(value) {
-			for i := range m.Properties {
-				v.Property(m.Properties[i].Identifier, value)
+		raw, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := tsl.Parse(raw)
+		if err != nil {
+			t.Fatalf("written and not read: %v\n%s", err, raw)
+		}
+		if c := tsl.Evolve(m, again); len(c) > 0 {
+			t.Fatalf("written and read: %+v", c)
+		}
+		if _, err := m.PostSchema(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzPost judges any bytes by models with every type: what is judged by Post and
+// by Property is judged alike.
+func FuzzPost(f *testing.F) {
+	var all []*tsl.Validator
+	for _, d := range smallDocuments {
+		m, err := tsl.Parse([]byte(d))
+		if err != nil {
+			f.Fatal(err)
+		}
+		v, err := tsl.Compile(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		all = append(all, v)
+	}
+	for _, s := range []string{`1`, `{"value":1,"time":2}`, `"12"`, `[1,2]`, `{"value":{"value":1}}`, `"\ud83d\ude00"`, `-1.5e3`, `[{"a":[1]}]`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		params := append(append([]byte(`{"P":`), value...), '}')
+		for _, v := range all {
+			n := 0
+			err := v.Post(params, func(p tsl.Verdict) bool {
+				if n++; p.Reason == nil && v.Property(p.Name, p.Value) != nil {
+					t.Fatalf("%s: %s passes in the post, not alone", params, p.Value)
+				}
+				return true
+			})
+			if json.Valid(params) && (err != nil || n == 0) {
+				t.Fatalf("%s: %d verdicts, %v", params, n, err)
 			}
+			v.Event("b:E", value)
+			v.Input("S", value)
 		}
 	})
 }

@@ -3,12 +3,10 @@
 package tsl
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"strconv"
-	"unsafe"
-
-	"github.com/tidwall/gjson"
 )
 
 // Property judges the JSON of one property's value. nil means accepted; otherwise
@@ -18,18 +16,22 @@ import (
 // whole before its values are judged. Nothing is allocated for a value that is
 // accepted.
 func (v *Validator) Property(identifier string, value []byte) *Reason {
-	c := v.properties[identifier]
-	if c == nil {
-		return &Reason{"/" + identifier, "unknown", "the model has no such property"}
+	i := v.properties.find(identifier, 0)
+	if i < 0 {
+		return unknownProperty(identifier)
 	}
-	if r := c.judge(parse(value)); r != nil {
-		r.Pointer = "/" + identifier + r.Pointer
-		return r
+	if _, r := v.properties.list[i].check.judge(value, space(value, 0)); r != nil {
+		return r.within(identifier)
 	}
 	return nil
 }
 
-// Event judges the output of an event, a JSON object.
+func unknownProperty(identifier string) *Reason {
+	return (&Reason{"", "unknown", "the model has no such property"}).within(identifier)
+}
+
+// Event judges the output of an event, a JSON object. It returns the first
+// reason found, as an event is accepted as a whole or not at all.
 func (v *Validator) Event(identifier string, output []byte) *Reason {
 	return judgeParams(v.events, "event", identifier, output)
 }
@@ -44,72 +46,106 @@ func (v *Validator) Output(service string, output []byte) *Reason {
 	return judgeParams(v.outputs, "service", service, output)
 }
 
-// parse views value as JSON without copying it.
-func parse(value []byte) gjson.Result {
-	return gjson.Parse(unsafe.String(unsafe.SliceData(value), len(value)))
-}
-
-func judgeParams(all map[string]map[string]*check, what, identifier string, object []byte) *Reason {
-	members, ok := all[identifier]
+func judgeParams(all map[string]*members, what, identifier string, object []byte) *Reason {
+	m, ok := all[identifier]
 	if !ok {
 		return &Reason{"", "unknown", fmt.Sprintf("the model has no such %s: %.60q", what, identifier)}
 	}
-	return judgeMembers(members, parse(object))
+	_, r := m.judge(object, space(object, 0))
+	return r
 }
 
-// judgeMembers judges an object; members may be left out, unknown ones may not be
-// there.
-func judgeMembers(members map[string]*check, object gjson.Result) (bad *Reason) {
-	if !object.IsObject() {
-		return &Reason{"", "type", "an object is expected"}
+// judge judges the object at b[i:]; members may be left out, unknown ones and
+// those that are there already may not be there. end is behind the object.
+func (m *members) judge(b []byte, i int) (end int, bad *Reason) {
+	if i >= len(b) || b[i] != '{' {
+		return rejected(b, i, expected("an object"))
 	}
-	object.ForEach(func(key, value gjson.Result) bool {
-		c := members[key.Str]
-		if c == nil {
-			bad = &Reason{"/" + key.Str, "unknown", "the model has no such member"}
-			return false
+	var seen bits
+	next := 0
+	o := object{b: b, i: i}
+	for o.next() {
+		name := o.key()
+		at := m.find(name, next)
+		var r *Reason
+		switch {
+		case at < 0:
+			o.i, r = rejected(b, o.i, &Reason{"", "unknown", "the model has no such member"})
+		case !seen.set(at):
+			o.i, r = rejected(b, o.i, &Reason{"", "duplicate", "the member is there already"})
+		default:
+			o.i, r = m.list[at].check.judge(b, o.i)
+			next = at + 1
 		}
-		if bad = c.judge(value); bad != nil {
-			bad.Pointer = "/" + key.Str + bad.Pointer
-			return false
+		if r != nil && bad == nil {
+			bad = r.within(name)
 		}
-		return true
-	})
-	return bad
+	}
+	if o.broken {
+		return o.i, broken()
+	}
+	return o.i, bad
 }
 
-func (c *check) judge(v gjson.Result) *Reason {
+// bits notes which members of an object were there.
+type bits [(MaxBlocks*MaxFeatures + 63) / 64]uint64
+
+// set reports false when the bit is set already.
+func (s *bits) set(i int) bool {
+	if s[i/64]&(1<<(i%64)) != 0 {
+		return false
+	}
+	s[i/64] |= 1 << (i % 64)
+	return true
+}
+
+// rejected goes behind a value that is not accepted.
+func rejected(b []byte, i int, r *Reason) (int, *Reason) {
+	end, ok := skip(b, i)
+	if !ok {
+		return len(b), broken()
+	}
+	return end, r
+}
+
+// judge judges the value at b[i:] and returns where it ends.
+func (c *check) judge(b []byte, i int) (end int, r *Reason) {
 	switch c.kind {
-	case Int, Float, Double:
-		return c.number(v)
-	case Bool, Enum:
-		return c.word(v)
-	case Text:
-		return c.text(v)
-	case Date:
-		return c.date(v)
-	case Array:
-		return c.array(v)
-	case Struct:
-		return judgeMembers(c.members, v)
+	case kindInt, kindNumber:
+		end = scalarEnd(b, i)
+		if r = c.number(b[min(i, len(b)):end]); r != nil {
+			return rejected(b, i, r)
+		}
+		return end, nil
+	case kindWord:
+		end = scalarEnd(b, i)
+		if r = c.word(b[min(i, len(b)):end]); r != nil {
+			return rejected(b, i, r)
+		}
+		return end, nil
+	case kindText, kindDate:
+		return c.text(b, i)
+	case kindArray:
+		return c.array(b, i)
+	case kindStruct:
+		return c.members.judge(b, i)
 	}
-	return &Reason{"", "type", "the model has no such type"}
+	return rejected(b, i, expected("a type of the model"))
 }
 
-func (c *check) number(v gjson.Result) *Reason {
-	if v.Type != gjson.Number || math.IsInf(v.Num, 0) {
-		return &Reason{"", "type", "a number is expected"}
-	}
-	n := v.Num
+func (c *check) number(raw []byte) *Reason {
+	n, ok := number(raw)
 	switch {
-	case c.kind == Int && n != math.Trunc(n):
-		return &Reason{"", "type", fmt.Sprintf("%.40s is not a whole number", v.Raw)}
+	case !ok:
+		return expected("a number")
+	case c.kind == kindInt && n != math.Trunc(n):
+		return &Reason{"", "type", fmt.Sprintf("%.40s is not a whole number", raw)}
 	case n < c.min:
-		return &Reason{"", "range", fmt.Sprintf("%.40s is below %s", v.Raw, decimal(c.min))}
+		return &Reason{"", "range", fmt.Sprintf("%.40s is below %s", raw, decimal(c.min))}
 	case n > c.max:
-		return &Reason{"", "range", fmt.Sprintf("%.40s is above %s", v.Raw, decimal(c.max))}
+		return &Reason{"", "range", fmt.Sprintf("%.40s is above %s", raw, decimal(c.max))}
 	case c.hasStep && !c.onStep(n):
-		return &Reason{"", "step", fmt.Sprintf("%.40s is not a multiple of the step %s", v.Raw, decimal(c.step))}
+		return &Reason{"", "step", fmt.Sprintf("%.40s is not a multiple of the step %s", raw, decimal(c.step))}
 	}
 	return nil
 }
@@ -117,62 +153,86 @@ func (c *check) number(v gjson.Result) *Reason {
 // onStep reports whether n is a whole number of steps from the least value (from
 // zero without one), as far as binary fractions can say.
 func (c *check) onStep(n float64) bool {
-	from := 0.0
-	if !math.IsInf(c.min, 0) && c.kind != Int || c.kind == Int && c.min != math.MinInt32 {
-		from = c.min
-	}
-	steps := (n - from) / c.step
-	return math.Abs(steps-math.Round(steps)) <= 1e-6*max(1, math.Abs(steps))
+	steps := (n - c.from) / c.step
+	return math.Abs(steps-math.Round(steps)) <= 1e-9*max(1, math.Abs(steps))
 }
 
-func (c *check) word(v gjson.Result) *Reason {
-	if v.Type == gjson.Number {
+func (c *check) word(raw []byte) *Reason {
+	if n, ok := number(raw); ok {
 		for _, known := range c.values {
-			if v.Num == float64(known) {
+			if n == known {
 				return nil
 			}
 		}
 	}
-	return &Reason{"", "value", fmt.Sprintf("%.40s is none of the values of the model", v.Raw)}
+	return &Reason{"", "value", fmt.Sprintf("%.40s is none of the values of the model", bytes.TrimSpace(raw))}
 }
 
-func (c *check) text(v gjson.Result) *Reason {
-	switch {
-	case v.Type != gjson.String:
-		return &Reason{"", "type", "a text is expected"}
-	case len(v.Str) > c.length:
-		return &Reason{"", "length", fmt.Sprintf("%d bytes, at most %d", len(v.Str), c.length)}
-	}
-	return nil
-}
-
-// date is the text of epoch milliseconds.
-func (c *check) date(v gjson.Result) *Reason {
-	if v.Type == gjson.String {
-		if _, err := strconv.ParseInt(v.Str, 10, 64); err == nil {
-			return nil
+// text judges texts and dates.
+func (c *check) text(b []byte, i int) (int, *Reason) {
+	if i >= len(b) || b[i] != '"' {
+		if c.kind == kindDate {
+			return rejected(b, i, expected("the text of epoch milliseconds"))
 		}
+		return rejected(b, i, expected("a text"))
 	}
-	return &Reason{"", "type", "the text of epoch milliseconds is expected"}
+	end, escaped, ok := stringEnd(b, i)
+	if !ok {
+		return len(b), broken()
+	}
+	raw := b[i+1 : end-1]
+	if c.kind == kindDate {
+		if !isMillis(raw) {
+			return end, expected("the text of epoch milliseconds")
+		}
+		return end, nil
+	}
+	n := len(raw)
+	if escaped {
+		n = textLen(raw)
+	}
+	if n > c.most {
+		return end, &Reason{"", "length", fmt.Sprintf("%d bytes, at most %d", n, c.most)}
+	}
+	return end, nil
 }
 
-func (c *check) array(v gjson.Result) (bad *Reason) {
-	if !v.IsArray() {
-		return &Reason{"", "type", "an array is expected"}
+// isMillis reports whether raw is a decimal of up to 18 digits.
+func isMillis(raw []byte) bool {
+	raw = bytes.TrimPrefix(raw, []byte{'-'})
+	if len(raw) == 0 || len(raw) > 18 {
+		return false
 	}
-	n := 0
-	v.ForEach(func(_, element gjson.Result) bool {
-		if n++; n > c.size {
-			bad = &Reason{"", "size", fmt.Sprintf("more than %d elements", c.size)}
+	for _, d := range raw {
+		if d < '0' || d > '9' {
 			return false
 		}
-		if bad = c.item.judge(element); bad != nil {
-			bad.Pointer = "/" + strconv.Itoa(n-1) + bad.Pointer
-			return false
-		}
-		return true
-	})
-	return bad
+	}
+	return true
 }
 
-func decimal(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+func (c *check) array(b []byte, i int) (end int, bad *Reason) {
+	if i >= len(b) || b[i] != '[' {
+		return rejected(b, i, expected("an array"))
+	}
+	start := i
+	if i = space(b, i+1); i < len(b) && b[i] == ']' {
+		return i + 1, nil
+	}
+	for n := 0; ; n++ {
+		if n == c.most {
+			return rejected(b, start, &Reason{"", "size", fmt.Sprintf("more than %d elements", c.most)})
+		}
+		var r *Reason
+		if i, r = c.item.judge(b, i); r != nil {
+			return rejected(b, start, r.within(strconv.Itoa(n)))
+		}
+		if i = space(b, i); i >= len(b) || b[i] != ',' && b[i] != ']' {
+			return len(b), broken()
+		}
+		if b[i] == ']' {
+			return i + 1, nil
+		}
+		i = space(b, i+1)
+	}
+}
