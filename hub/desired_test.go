@@ -26,14 +26,14 @@ func (c *client) told(t *testing.T) (sets []struct {
 ) {
 	t.Helper()
 	for _, d := range c.take() {
-		if !strings.HasSuffix(d.Topic, "/thing/service/property/set") {
+		if !strings.HasSuffix(d.Message.Topic, "/thing/service/property/set") {
 			continue
 		}
 		var m struct {
 			ID     string
 			Params map[string]json.RawMessage
 		}
-		if err := json.Unmarshal(d.Payload, &m); err != nil {
+		if err := json.Unmarshal(d.Message.Payload, &m); err != nil {
 			t.Fatal(err)
 		}
 		sets = append(sets, m)

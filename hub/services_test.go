@@ -24,7 +24,7 @@ func TestJobs(t *testing.T) {
 		}
 		synctest.Wait()
 		got := c.take()
-		if len(got) != 1 || got[0].Topic != c.sys("thing/job/notify") || !strings.Contains(string(got[0].Payload), `"jobDocument":{"do":"blink"}`) {
+		if len(got) != 1 || got[0].Message.Topic != c.sys("thing/job/notify") || !strings.Contains(string(got[0].Message.Payload), `"jobDocument":{"do":"blink"}`) {
 			t.Fatalf("notified %v", got)
 		}
 		for _, tt := range []struct{ path, params, data string }{
@@ -95,18 +95,18 @@ func TestDeviceServices(t *testing.T) {
 		want(1)
 		synctest.Wait()
 		got := c.take()
-		if len(got) != 1 || got[0].Topic != c.sys("thing/config/log/push") || !strings.Contains(string(got[0].Payload), `"params":{"getType":"content","content":{"mode":1}}`) {
+		if len(got) != 1 || got[0].Message.Topic != c.sys("thing/config/log/push") || !strings.Contains(string(got[0].Message.Payload), `"params":{"getType":"content","content":{"mode":1}}`) {
 			t.Errorf("pushed %v", got)
 		}
 		notified := make(chan error, 1)
 		go func() { notified <- p.hub.NotifyBootstrap(t.Context(), c.id) }()
 		synctest.Wait()
 		got = c.take()
-		if len(got) != 1 || got[0].Topic != c.sys("thing/bootstrap/notify") {
+		if len(got) != 1 || got[0].Message.Topic != c.sys("thing/bootstrap/notify") {
 			t.Fatalf("sent %v", got)
 		}
 		var m struct{ ID string }
-		if err := json.Unmarshal(got[0].Payload, &m); err != nil {
+		if err := json.Unmarshal(got[0].Message.Payload, &m); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.publish(c.sys("thing/bootstrap/notify_reply"), `{"id":"`+m.ID+`","code":200,"data":{}}`, 1); err != nil {
