@@ -40,13 +40,14 @@ type identity struct {
 
 func (i identity) id() iot.DeviceID { return iot.DeviceID{Product: i.ProductKey, Name: i.DeviceName} }
 
-// speaksFor returns the device that a post of d names, nil when d may not speak
-// for it. A direct device speaks for itself.
-func (h *Hub) speaksFor(d *device, id iot.DeviceID) *device {
-	if id == (iot.DeviceID{}) || id == d.id {
-		return d
+// speaksFor returns the device that a post names, nil when the sender may not
+// speak for it: a device speaks for itself, a gateway for those logged in through
+// it too.
+func (w *workContext) speaksFor(id iot.DeviceID) *device {
+	if id.IsZero() || id == w.s.d.id {
+		return w.s.d
 	}
-	return nil
+	return w.s.subDevice(w.sh, id)
 }
 
 // batchPost takes thing.event.property.batch.post: several values a property.
@@ -147,7 +148,7 @@ func (h *Hub) take(ctx context.Context, r *alink.Request, all []said, body func(
 	for i := range all {
 		properties += len(all[i].properties)
 		events += len(all[i].events)
-		if devices[i] = h.speaksFor(w.s.d, all[i].id); devices[i] == nil {
+		if devices[i] = w.speaksFor(all[i].id); devices[i] == nil {
 			return alink.Reply{Code: alink.CodeTopoMissing}
 		}
 	}
@@ -158,13 +159,18 @@ func (h *Hub) take(ctx context.Context, r *alink.Request, all []said, body func(
 		return alink.Reply{Code: alink.CodeTooManyEvents}
 	}
 	var bad []*tsl.Reason
+	reject := false
 	for i := range all {
-		bad = append(bad, all[i].judge(devices[i], r.Time.UnixMilli())...)
-	}
-	if len(bad) > 0 {
-		if devices[0].product.judge.Load().mode == Reject {
-			return refused(bad)
+		here := all[i].judge(devices[i], r.Time.UnixMilli())
+		if j := devices[i].product.judge.Load(); j != nil && len(here) > 0 {
+			reject = reject || j.mode == Reject
 		}
+		bad = append(bad, here...)
+	}
+	switch {
+	case reject:
+		return refused(bad)
+	case len(bad) > 0:
 		h.logDropped(r, bad)
 	}
 	for i := range all {

@@ -99,6 +99,37 @@ func TestBatchHistoryAndPack(t *testing.T) {
 	})
 }
 
+// TestPackOfAGateway wants values of sub-devices kept with them, as far as they are
+// logged in through the gateway.
+func TestPackOfAGateway(t *testing.T) {
+	bubble(t, hub.Config{Limits: limitless(), Workers: 3}, func(t *testing.T, p *platform) {
+		p.model(hub.Strict)
+		gw := p.connect(p.newGateway("gw-1"))
+		a, b := p.register("sub-1"), p.register("sub-2")
+		gw.join(a)
+		entry := func(id iot.DeviceID) string {
+			return fmt.Sprintf(`{"identity":{"productKey":%q,"deviceName":%q},"properties":{"Level":{"value":5,"time":7}},"events":{"Alarm":{"value":{"Code":1},"time":8}}}`, id.Product, id.Name)
+		}
+		if r := gw.post("thing/event/property/pack/post", `{"id":"1","params":{"properties":{"Load":{"value":1,"time":5}},"subDevices":[`+entry(a.ID)+`]}}`); r.Code != 200 {
+			t.Fatalf("pack: %s", r.raw)
+		}
+		if got := p.kept(a.ID) + " " + p.kept(gw.id); got != "Level=5@7 Load=1@5" {
+			t.Errorf("kept %q", got)
+		}
+		for m, err := range p.hub.Messages(t.Context(), hub.MessageQuery{Device: a.ID}) {
+			if err != nil || m.Via != gw.id || m.Topic != "/sys/"+a.ID.String()+"/thing/event/property/pack/post" {
+				t.Errorf("logged %+v, %v", m, err)
+			}
+		}
+		if r := gw.post("thing/event/property/history/post", `{"id":"1","params":[`+strings.NewReplacer(`"properties":{"L`, `"properties":[{"L`, `}},"events":{"A`, `}}],"events":[{"A`).Replace(strings.TrimSuffix(entry(a.ID), "}"))+`]}]}`); r.Code != 200 {
+			t.Errorf("history: %s", r.raw)
+		}
+		if r := gw.post("thing/event/property/pack/post", `{"id":"1","params":{"subDevices":[`+entry(a.ID)+`,`+entry(b.ID)+`]}}`); r.Code != 6401 {
+			t.Errorf("pack with a sub-device that is not logged in: %s", r.raw)
+		}
+	})
+}
+
 // TestDroppedMembersAreNotForwarded wants the message log to hold what was kept.
 func TestDroppedMembersAreNotForwarded(t *testing.T) {
 	bubble(t, hub.Config{}, func(t *testing.T, p *platform) {
@@ -175,4 +206,3 @@ func TestRow45OfTheModel(t *testing.T) {
 		}
 	})
 }
-
