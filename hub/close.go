@@ -44,6 +44,7 @@ func (h *Hub) shutdown(ctx context.Context) error {
 		}
 	})
 	h.timers.stop()
+	h.ota.running.Wait()
 	err := h.flush(ctx)
 	close(h.stop)
 	h.workers.Wait()

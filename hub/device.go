@@ -18,10 +18,12 @@ type Device struct {
 	ID     iot.DeviceID
 	Secret auth.Secret // DeviceSecret; made by the hub when empty
 	// IotID is an opaque name given at creation. Lookup finds the device by it.
-	IotID     string
-	State     State
-	Tags      map[string]string // of the application and the device
-	System    map[string]string // reported by SDKs with domain SYSTEM
+	IotID  string
+	State  State
+	Tags   map[string]string // of the application and the device
+	System map[string]string // reported by SDKs with domain SYSTEM
+	// Versions are what the device said it runs, by module of its firmware.
+	Versions  map[string]string
 	Created   time.Time
 	Activated time.Time // first connection; zero before
 }
@@ -54,6 +56,7 @@ type deviceRecord struct {
 	DesiredSeq int64                      `json:"desiredSeq,omitempty"`
 	Jobs       []Job                      `json:"jobs,omitempty"` // never changed in place
 	LogUpload  bool                       `json:"logUpload,omitempty"`
+	Versions   map[string]string          `json:"versions,omitempty"` // of firmware, by module
 }
 
 // device is a device in memory: while it is connected, has messages on their
@@ -118,7 +121,7 @@ func (d *device) public() Device {
 	return Device{
 		ID: d.id, Secret: d.secret, IotID: d.rec.IotID, State: d.state(),
 		Tags: cloneTags(d.rec.Tags), System: cloneTags(d.rec.System),
-		Created: d.rec.Created, Activated: d.rec.Activated,
+		Created: d.rec.Created, Activated: d.rec.Activated, Versions: cloneTags(d.rec.Versions),
 	}
 }
 

@@ -36,6 +36,12 @@ var (
 	ErrDisabled = errors.New("hub: device is disabled")
 	// ErrTimeout means that the device did not answer in time.
 	ErrTimeout = errors.New("hub: device did not answer in time")
+	// ErrUnknownPackage means that no firmware package has the id.
+	ErrUnknownPackage = errors.New("hub: unknown firmware package")
+	// ErrUnknownCampaign means that no campaign has the id.
+	ErrUnknownCampaign = errors.New("hub: unknown campaign")
+	// ErrUnknownConfig means that there is no such remote configuration.
+	ErrUnknownConfig = errors.New("hub: unknown configuration")
 	// ErrUnknownDownlink means that no downlink of the device has the message id.
 	ErrUnknownDownlink = errors.New("hub: unknown downlink")
 )

@@ -38,6 +38,8 @@ func (h *Hub) handlers() error {
 		"thing/awss/enrollee/found":         h.keep,
 		"_thing/diag/post":                  h.keep,
 		"_thing/service/post":               h.keep,
+		"thing/ota/firmware/get":            h.firmwareGet,
+		"thing/config/get":                  h.configGet,
 		"thing/status/update":               h.keepSilently,
 		"thing/log/post":                    h.keep,
 		"#":                                 h.unknownMethod,

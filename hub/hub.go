@@ -41,6 +41,8 @@ type Config struct {
 	// above the stored one, instead of answering 409, for firmware that counts from
 	// 1 at every boot (wire facts section 1 row 25).
 	RenumberShadows bool
+	// OTA is where firmware is kept and how devices reach it; nil keeps no firmware.
+	OTA *OTA
 	// Logger hears what the hub cannot tell a caller; nil discards it.
 	Logger *slog.Logger
 	// Workers is how many goroutines handle messages; zero means one a processor.
@@ -61,12 +63,14 @@ type Hub struct {
 	news    news
 
 	shadowNews news // of changed shadows and deleted devices
+	otaNews    news // of updates and configurations
 	ids        ids
 	callIDs    callIDs
 	calls      *alink.Calls
 	mux        *alink.Mux
 	decoy      auth.Secret // verified against for unknown devices
 	shadows    shadow.Rules
+	ota        *updates
 	devices    *registry
 	shards     []*shard
 	pins       pins
@@ -109,13 +113,14 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 		return nil, fmt.Errorf("%w: Config.Store is nil", ErrInvalid)
 	}
 	h := newHub(cfg)
-	if err := errors.Join(h.handlers(), h.loadIDs(ctx), h.loadProducts(ctx), h.settlePresence(ctx)); err != nil {
+	if err := errors.Join(h.handlers(), h.loadIDs(ctx), h.loadProducts(ctx), h.settlePresence(ctx), h.loadUpdates(ctx, cfg.OTA)); err != nil {
 		h.cancel()
 		return nil, err
 	}
 	for _, sh := range h.shards {
 		h.workers.Go(func() { sh.run(h.stop) })
 	}
+	h.ota.running.Go(h.ota.run)
 	return h, nil
 }
 

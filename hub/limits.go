@@ -2,7 +2,11 @@
 
 package hub
 
-import "time"
+import (
+	"time"
+
+	"github.com/openalink/iot/ota"
+)
 
 // Limits are the bounds a hub keeps. One hub is one account of the documents;
 // "per device" means the device a topic names. Each field carries the documented
@@ -60,6 +64,9 @@ type Limits struct {
 	ShadowDepth    int
 	ShadowMembers  int
 	ShadowRequests int
+	// ConfigBytes is the size of a remote configuration; 64 KB at most, which is also
+	// what zero means. A larger one is refused with ErrTooLarge.
+	ConfigBytes int
 
 	// Connects, Uplinks and Downlinks are per second for the whole hub, handled as
 	// their counterparts of one device.
@@ -122,6 +129,7 @@ func DefaultLimits() Limits {
 		ShadowDepth:        5,
 		ShadowMembers:      128,
 		ShadowRequests:     20,
+		ConfigBytes:        ota.MaxConfig,
 		Connects:           500,
 		Uplinks:            10_000,
 		Downlinks:          2_000,
@@ -172,6 +180,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.ShadowBytes <= 0 || l.ShadowDepth <= 0 || l.ShadowMembers <= 0 {
 		l.ShadowBytes, l.ShadowDepth, l.ShadowMembers = d.ShadowBytes, d.ShadowDepth, d.ShadowMembers
+	}
+	if l.ConfigBytes <= 0 || l.ConfigBytes > ota.MaxConfig {
+		l.ConfigBytes = d.ConfigBytes
 	}
 	if l.QueuedMessages <= 0 {
 		l.QueuedMessages = d.QueuedMessages

@@ -72,6 +72,8 @@ const (
 	OpRRPC Operation = "rrpc-to-device"
 	// OpRRPCFinished is a synchronous call that ended: "RRPC finished".
 	OpRRPCFinished Operation = "rrpc-finished"
+	// OpDownload is a device fetching a file over HTTP or MQTT; Topic is the file.
+	OpDownload Operation = "download"
 	// OpBroadcast is a message to all devices of a product.
 	OpBroadcast Operation = "broadcast"
 )

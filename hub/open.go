@@ -76,6 +76,7 @@ func (s *session) start(b *batch, implicit bool) (resumed bool) {
 	h.connected.Add(1)
 	s.presence(b, PresenceEvent{Online: true, Addr: s.addr})
 	b.touch(d)
+	h.greet(b, d)
 	b.then(func(err error) {
 		if err == nil {
 			d.post(func(b *batch) { s.pump(b) })

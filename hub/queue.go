@@ -43,7 +43,9 @@ type queued struct {
 	// desired are the versions of the desired properties it tells of; nil for
 	// anything else. A session begins with a new one, so that it need not be stored.
 	desired map[string]int64
-	sent    bool // sent at least once to this session or an earlier one it resumes
+	// slot names what only the newest message matters of; empty for others.
+	slot string
+	sent bool // sent at least once to this session or an earlier one it resumes
 
 	session   *session // in flight there; nil when not in flight
 	delivered bool     // acknowledged, the answer is awaited
@@ -57,6 +59,7 @@ const (
 	flagDelivered
 	flagControl
 	flagDesired
+	flagSlot
 )
 
 func queuePrefix(id iot.DeviceID) []byte { return append(deviceKey(prefixQueue, id), '/') }
@@ -65,14 +68,14 @@ func (q *queued) key(id iot.DeviceID) []byte {
 	return binary.BigEndian.AppendUint64(queuePrefix(id), uint64(q.id))
 }
 
-// encode writes the stored form: format, flags, packet id, expiry, call id, topic
-// and payload.
+// encode writes the stored form: format, flags, packet id, expiry, call id,
+// topic, slot if there is one, and payload.
 func (q *queued) encode() []byte {
 	var flags byte
 	for _, f := range []struct {
 		set bool
 		bit byte
-	}{{q.hold, flagHold}, {q.away, flagAway}, {q.sent, flagSent}, {q.delivered, flagDelivered}, {q.control, flagControl}, {q.desired != nil, flagDesired}} {
+	}{{q.hold, flagHold}, {q.away, flagAway}, {q.sent, flagSent}, {q.delivered, flagDelivered}, {q.control, flagControl}, {q.desired != nil, flagDesired}, {q.slot != "", flagSlot}} {
 		if f.set {
 			flags |= f.bit
 		}
@@ -81,6 +84,9 @@ func (q *queued) encode() []byte {
 	b = binary.AppendVarint(b, q.expires)
 	b = appendText(b, q.callID)
 	b = appendText(b, q.topic)
+	if q.slot != "" {
+		b = appendText(b, q.slot)
+	}
 	return append(b, q.payload...)
 }
 
@@ -100,6 +106,9 @@ func decodeQueued(id int64, b []byte) (*queued, error) {
 	r := reader{b: b[4:]}
 	q.expires = r.varint()
 	q.callID, q.topic = string(r.bytes()), string(r.bytes())
+	if flags&flagSlot != 0 {
+		q.slot = string(r.bytes())
+	}
 	q.payload = append([]byte{}, r.b...)
 	if r.bad {
 		return nil, fmt.Errorf("%w: queued downlink is cut short", store.ErrFormat)

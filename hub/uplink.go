@@ -67,10 +67,7 @@ func (sh *shard) uplink(b *batch, it *item, r *result) error {
 			return sh.shadow(b, s, m, r)
 		}
 	case topic.FamilyOTA:
-		if t.Path == "device/inform" || t.Path == "device/progress" {
-			b.record(d, "", r.id, m, m.Payload)
-			return nil
-		}
+		return sh.ota(b, s, d, &t, m, r)
 	}
 	s.reject(*m, CauseUnknownMethod, errNotServed.Error())
 	return &hal.RejectedError{Err: fmt.Errorf("%w: %s", errNotServed, m.Topic)}

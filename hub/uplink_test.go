@@ -88,7 +88,7 @@ func TestRejectedUplinks(t *testing.T) {
 		{"duplicate keys", "/sys/a1TestPk0001/lamp-1/thing/event/property/post", `{"id":"1","id":"2","params":{}}`, hub.OpCheckPayload, hub.CauseNotJSON},
 		{"deep nesting", "/sys/a1TestPk0001/lamp-1/thing/event/property/post", `{"params":` + strings.Repeat("[", 100<<10), hub.OpCheckPayload, hub.CauseNotJSON},
 		{"too large", "/sys/a1TestPk0001/lamp-1/thing/event/property/post", big, hub.OpPublish, hub.CauseTooLarge},
-		{"not served", "/ota/device/request/a1TestPk0001/lamp-1", `{"id":"1"}`, hub.OpPublish, hub.CauseUnknownMethod},
+		{"not served", "/ext/network/probe/5", `{"id":"1"}`, hub.OpPublish, hub.CauseUnknownMethod},
 		{"dollar topic", "$SYS/x", `x`, hub.OpPublish, hub.CauseNoAuthorization},
 	}
 	for _, tt := range tests {

@@ -226,13 +226,16 @@ func (c *Campaign) Abort(now time.Time, why string, cancelled func(device string
 	c.status, c.why = Aborted, why
 	for i := range c.jobs {
 		if j := &c.jobs[i]; j.state == Pending || j.state == Notified {
-			j.detail = "campaign aborted"
+			j.detail = aborted
 			c.set(now, j, Cancelled)
 			cancelled(j.name)
 		}
 	}
 	return nil
 }
+
+// aborted is why a device is cancelled with its campaign.
+const aborted = "campaign aborted"
 
 func (c *Campaign) refuse(verb string) error {
 	return fmt.Errorf("%w: cannot %s while %s", ErrState, verb, c.status)

@@ -577,3 +577,18 @@ func BenchmarkReport(b *testing.B) {
 		c.Report(epoch, names[i%len(names)], "1.0")
 	}
 }
+
+func TestCampaignAsk(t *testing.T) {
+	r := newRollout(t, ota.Plan{Concurrent: 1, Stages: []ota.Stage{{Percent: 60}}}, 3)
+	r.expect("before the start", r.c.Ask(r.now, "d0"), false)
+	r.start()
+	r.expect("first come", r.c.Ask(r.now, "d2"), true)
+	r.expect("asks again", r.c.Ask(r.now, "d2"), true)
+	r.expect("one at once", r.c.Ask(r.now, "d0"), false)
+	r.succeed("d2")
+	r.expect("stage", r.c.Ask(r.now, "d0"), true)
+	r.fail("d0")
+	r.expect("stage is full", r.c.Ask(r.now, "d1"), false)
+	r.expect("stranger", r.c.Ask(r.now, "x"), false)
+	r.expect("done", r.c.Ask(r.now, "d0"), false)
+}

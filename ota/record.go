@@ -17,21 +17,19 @@ var ErrRecord = errors.New("ota: damaged record")
 
 // head is what a campaign keeps beside its jobs.
 type head struct {
-	Plan     Plan     `json:"plan"`
-	Status   Status   `json:"status"`
-	Why      string   `json:"why,omitempty"`
-	Stage    int      `json:"stage,omitempty"`
-	Finished bool     `json:"finished,omitempty"`
-	Started  int64    `json:"started,omitempty"`
-	Seen     uint32   `json:"seen,omitempty"`
-	Versions []string `json:"versions"`
-	Stats    Stats    `json:"stats"`
+	Plan     Plan   `json:"plan"`
+	Status   Status `json:"status"`
+	Why      string `json:"why,omitempty"`
+	Stage    int    `json:"stage,omitempty"`
+	Finished bool   `json:"finished,omitempty"`
+	Started  int64  `json:"started,omitempty"`
+	Seen     uint32 `json:"seen,omitempty"`
 }
 
 // MarshalJSON writes all of the campaign but its jobs, which AppendJob writes.
-// It is to be kept whenever Status, Stats().Stage or Head changed.
+// It stays the same while only jobs change.
 func (c *Campaign) MarshalJSON() ([]byte, error) {
-	return json.Marshal(head{c.plan, c.status, c.why, c.stage, c.finished, c.started, c.seen, c.versions, c.Stats()})
+	return json.Marshal(head{c.plan, c.status, c.why, c.stage, c.finished, c.started, c.seen})
 }
 
 // Restore makes a campaign of what MarshalJSON wrote. Jobs are then added with
@@ -45,14 +43,11 @@ func Restore(text []byte) (*Campaign, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
-	if h.Stage < 0 || h.Stage >= len(c.plan.Stages) || len(h.Versions) > maxVersions || len(h.Versions) > 0 && h.Versions[0] != "" {
-		return nil, fmt.Errorf("%w: stage %d, %d versions", ErrRecord, h.Stage, len(h.Versions))
+	if h.Stage < 0 || h.Stage >= len(c.plan.Stages) {
+		return nil, fmt.Errorf("%w: stage %d", ErrRecord, h.Stage)
 	}
 	c.status, c.why, c.stage, c.finished = h.Status, h.Why, h.Stage, h.Finished
 	c.started, c.seen = h.Started, h.Seen
-	if len(h.Versions) > 0 {
-		c.versions = h.Versions
-	}
 	return c, nil
 }
 
@@ -138,11 +133,16 @@ func (c *Campaign) RestoreJob(p Job) error {
 	return nil
 }
 
-// Settle readies a restored campaign: what waited waits again.
+// Settle readies a restored campaign: what waited waits again. In one that was
+// aborted nobody waits, whatever their records say: Abort need not write them.
 func (c *Campaign) Settle(now time.Time) {
 	c.credited = now.UnixMilli()
 	for i := range c.jobs {
 		j, n := &c.jobs[i], int32(i)
+		if c.status == Aborted && (j.state == Pending || j.state == Notified) {
+			j.detail = aborted
+			c.set(now, j, Cancelled)
+		}
 		switch {
 		case j.state.Open():
 			c.deadlines.push(due{j.told + c.plan.Timeout.Milliseconds(), n})

@@ -127,6 +127,11 @@ func (c *Campaign) tell(now time.Time, tell func(string)) time.Time {
 			q.drop()
 			continue
 		}
+		if !c.known(j) {
+			j.away = true
+			q.drop()
+			continue
+		}
 		fresh := j.attempts == 0
 		switch {
 		case fresh && c.begun >= c.quota(), c.plan.Concurrent > 0 && c.Open() >= c.plan.Concurrent:
@@ -143,6 +148,37 @@ func (c *Campaign) tell(now time.Time, tell func(string)) time.Time {
 		tell(j.name)
 	}
 	return time.Time{}
+}
+
+// known reports whether the version of a device is, where it matters. A device
+// that reported none waits as if it were away.
+func (c *Campaign) known(j *job) bool { return j.from != 0 || len(c.plan.From) == 0 }
+
+// Ask is for devices that come and ask instead of being told: it reports whether
+// the device is to update now. One that was not told yet begins if stage, rate
+// and concurrency allow, and counts as told.
+func (c *Campaign) Ask(now time.Time, device string) bool {
+	i, ok := c.byName[device]
+	if !ok {
+		return false
+	}
+	j := &c.jobs[i]
+	if j.state.Open() {
+		return true
+	}
+	if j.state != Pending || j.waits || c.status != Running || !c.known(j) ||
+		j.attempts == 0 && c.begun >= c.quota() || c.plan.Concurrent > 0 && c.Open() >= c.plan.Concurrent {
+		return false
+	}
+	if c.earn(now) {
+		if c.credit < perDevice {
+			return false
+		}
+		c.credit -= perDevice
+	}
+	j.away = false
+	c.notify(now, i)
+	return true
 }
 
 // notify begins an attempt.
