@@ -25,10 +25,14 @@ type Handlers struct {
 	// encoding/json writes as an object.
 	GetProperties func(ctx context.Context, names []string) (any, error)
 	// Services are called by identifier. See Service for typed ones.
-	Services map[string]ServiceFunc
+	Services   map[string]ServiceFunc
+	anyService func(ctx context.Context, name string, args json.RawMessage) (any, error) // of a Thing
 	// RRPC answers a synchronous call that is no Alink service call, with the
 	// payload of the answer. topic is empty, or the custom topic of the call.
 	RRPC func(ctx context.Context, topic string, payload []byte) ([]byte, error)
+	// Raw takes bytes of the device's own protocol (thing/model/down_raw) and returns
+	// the bytes of the answer, nil for none. An error sends none either.
+	Raw func(ctx context.Context, payload []byte) ([]byte, error)
 	// Message takes messages on custom topics and broadcasts. topic is complete.
 	Message func(ctx context.Context, topic string, payload []byte)
 	// Desired takes wishes of applications from the shadow. When it returns nil they

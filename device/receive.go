@@ -39,6 +39,8 @@ func (c *Client) answer(t *topic.Topic, payload []byte) bool {
 		c.calls.Resolve(ntpCall, payload)
 	case t.Family == topic.FamilyShadow:
 		return c.shadowMessage(payload)
+	case t.Family == topic.FamilySys && t.Path == upRawReply:
+		c.calls.Resolve(rawCall, payload)
 	case t.Family == topic.FamilySys && strings.HasSuffix(t.Path, topic.ReplySuffix):
 		var m alink.Message
 		if err := alink.Parse(payload, &m); err != nil {
@@ -80,6 +82,8 @@ func (c *Client) handle(m iot.Message) {
 		c.rrpc(topic.Sys(t.Device, "rrpc/response/"+t.ID), "", m.Payload)
 	case t.Family == topic.FamilyShadow:
 		c.follow(m.Payload)
+	case t.Family == topic.FamilySys && t.Path == downRaw:
+		c.raw(m.Payload)
 	case t.Family == topic.FamilyRRPC:
 		c.rrpc(m.Topic, t.Path, m.Payload)
 	case t.Family == topic.FamilySys && strings.HasPrefix(t.Path, "broadcast/"), t.Family != topic.FamilySys:
@@ -190,6 +194,9 @@ func (c *Client) getProperties(params json.RawMessage) (any, error) {
 
 func (c *Client) callService(name string, params json.RawMessage) (any, error) {
 	f := c.cfg.Handlers.Services[name]
+	if f == nil && c.cfg.Handlers.anyService != nil {
+		return c.cfg.Handlers.anyService(c.ctx, name, params)
+	}
 	if f == nil {
 		return nil, errNoHandler
 	}

@@ -103,6 +103,7 @@ func (h *Hub) InvokeService(ctx context.Context, id iot.DeviceID, service string
 	if err != nil {
 		return Answer{MessageID: mid}, err
 	}
+	h.noteServiceLater(d, methodPath(method), mid, payload.bytes, raw)
 	return answerOf(mid, raw)
 }
 
@@ -173,6 +174,7 @@ func (h *Hub) call(ctx context.Context, id iot.DeviceID, method string, params a
 	if err != nil {
 		return Answer{MessageID: mid}, err
 	}
+	h.noteServiceLater(d, methodPath(method), mid, payload.bytes, raw)
 	a, err := answerOf(mid, raw)
 	h.logAnswer(d, mid, OpReply, m.Topic, a.Code)
 	return a, err

@@ -168,18 +168,14 @@ func (f *forwarding) batch(params []byte) {
 // history forms values of the past, each as a post of its own. The log holds such
 // a post once for each device it is about.
 func (f *forwarding) history(params []byte) {
-	var in []past
-	if f.err = json.Unmarshal(params, &in); f.err != nil {
-		return
-	}
-	for _, p := range in {
-		for _, items := range p.Properties {
-			f.items("thing/event/property/history/post", items)
+	all, err := readSaid("thing/event/property/history/post", params)
+	f.err = err
+	for _, s := range all {
+		for _, p := range s.properties {
+			f.items("thing/event/property/history/post", map[string]timed{p.name: p.timed})
 		}
-		for _, events := range p.Events {
-			for _, e := range flattenOne(events) {
-				f.event("thing/event/"+e.name+"/history/post", e.name, e.Value, e.Time)
-			}
+		for _, e := range s.events {
+			f.event("thing/event/"+e.name+"/history/post", e.name, e.Value, e.Time)
 		}
 	}
 }

@@ -43,6 +43,8 @@ type Config struct {
 	RenumberShadows bool
 	// OTA is where firmware is kept and how devices reach it; nil keeps no firmware.
 	OTA *OTA
+	// History is where Hub.History reads; nil reads what the hub itself keeps.
+	History HistorySource
 	// Logger hears what the hub cannot tell a caller; nil discards it.
 	Logger *slog.Logger
 	// Workers is how many goroutines handle messages; zero means one a processor.
@@ -59,6 +61,7 @@ type Hub struct {
 	logger  *slog.Logger
 	sink    LogSink
 	ownSink bool // sink is the embedder's
+	history HistorySource
 	traces  traces
 	news    news
 
@@ -126,7 +129,7 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 
 func newHub(cfg Config) *Hub {
 	h := &Hub{
-		store: cfg.Store, logger: cfg.Logger, sink: cfg.LogSink, ownSink: cfg.LogSink != nil,
+		store: cfg.Store, logger: cfg.Logger, sink: cfg.LogSink, ownSink: cfg.LogSink != nil, history: cfg.History,
 		calls: alink.NewCalls(maxCalls), mux: alink.NewMux(), devices: newRegistry(),
 		closing: make(chan struct{}), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}

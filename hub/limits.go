@@ -95,9 +95,13 @@ type Limits struct {
 	// kept at most. Both are never without limit: zero means the default.
 	QueuedMessages int
 	QueueTTL       time.Duration
-	// LogRetention is how long log entries, message log, presence and downlink
-	// states are kept by Trim. Zero means the default.
+	// LogRetention is how long log entries, presence and downlink states are kept by
+	// Trim, and the message log unless HistoryRetention is longer. Zero means the default.
 	LogRetention time.Duration
+	// HistoryRetention is how long property values, events and service calls are
+	// kept by Trim, and with them the message log they are read from. Zero means the
+	// default.
+	HistoryRetention time.Duration
 
 	// APIPub, APIRRPC, APIBroadcast are management requests a second for the named
 	// operation; APIKey and APIAddress all others for one key and one address.
@@ -105,7 +109,10 @@ type Limits struct {
 	APIPub, APIRRPC, APIBroadcast, APIKey, APIAddress int
 }
 
-const week = 7 * 24 * time.Hour
+const (
+	week  = 7 * 24 * time.Hour
+	month = 30 * 24 * time.Hour
+)
 
 // DefaultLimits returns the documented limits.
 func DefaultLimits() Limits {
@@ -143,6 +150,7 @@ func DefaultLimits() Limits {
 		QueuedMessages:     1_000,
 		QueueTTL:           week,
 		LogRetention:       week,
+		HistoryRetention:   month,
 		APIPub:             1_600,
 		APIRRPC:            1_000,
 		APIBroadcast:       1,
@@ -193,6 +201,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.LogRetention <= 0 {
 		l.LogRetention = d.LogRetention
+	}
+	if l.HistoryRetention <= 0 {
+		l.HistoryRetention = d.HistoryRetention
 	}
 	return l
 }

@@ -6,7 +6,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
+	"strings"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/alink"
@@ -52,18 +54,53 @@ func (w *workContext) speaksFor(id iot.DeviceID) *device {
 
 // batchPost takes thing.event.property.batch.post: several values a property.
 func (h *Hub) batchPost(ctx context.Context, r *alink.Request) alink.Reply {
-	var in struct {
-		Properties map[string][]timed `json:"properties"`
-		Events     map[string][]timed `json:"events"`
-	}
-	if json.Unmarshal(alink.LenientParams(r.Params), &in) != nil {
-		return badParams("params must be properties and events with lists of value and time")
-	}
-	s := said{properties: flatten(in.Properties), events: flatten(in.Events)}
-	return h.take(ctx, r, []said{s}, func(s *said) any {
-		return map[string]map[string][]timed{"properties": lists(s.properties), "events": lists(s.events)}
+	return h.take(ctx, r, func(s *said) any {
+		return batchParams{lists(s.properties), lists(s.events)}
 	})
 }
+
+// batchParams are the params of a batch post.
+type batchParams struct {
+	Properties map[string][]timed `json:"properties"`
+	Events     map[string][]timed `json:"events"`
+}
+
+// readSaid reads the params of a batch, pack or history post.
+func readSaid(path string, params []byte) ([]said, error) {
+	switch path {
+	case "thing/event/property/batch/post":
+		var in batchParams
+		err := json.Unmarshal(params, &in)
+		return []said{{properties: flatten(in.Properties), events: flatten(in.Events)}}, err
+	case "thing/event/property/pack/post":
+		var in pack
+		if err := json.Unmarshal(params, &in); err != nil {
+			return nil, err
+		}
+		all := []said{in.said()}
+		for i := range in.SubDevices {
+			if in.SubDevices[i].Identity == nil {
+				return nil, errNoIdentity
+			}
+			all = append(all, in.SubDevices[i].said())
+		}
+		return all, nil
+	}
+	if string(params) == "{}" {
+		return nil, nil
+	}
+	var in []past
+	if err := json.Unmarshal(params, &in); err != nil {
+		return nil, err
+	}
+	all := make([]said, 0, len(in))
+	for i := range in {
+		all = append(all, in[i].said())
+	}
+	return all, nil
+}
+
+var errNoIdentity = errors.New("hub: a sub-device has no identity")
 
 // pack is the body of a pack post, and of each of its sub-devices.
 type pack struct {
@@ -76,21 +113,7 @@ type pack struct {
 // packPost takes thing.event.property.pack.post: a gateway for itself and its
 // sub-devices.
 func (h *Hub) packPost(ctx context.Context, r *alink.Request) alink.Reply {
-	var in pack
-	if json.Unmarshal(alink.LenientParams(r.Params), &in) != nil {
-		return badParams("params must be properties, events and subDevices")
-	}
-	if len(in.SubDevices) > maxPackDevices {
-		return alink.Reply{Code: alink.CodeTooManySubDevices}
-	}
-	all := []said{in.said()}
-	for i := range in.SubDevices {
-		if in.SubDevices[i].Identity == nil {
-			return badParams("a sub-device has no identity")
-		}
-		all = append(all, in.SubDevices[i].said())
-	}
-	return h.take(ctx, r, all, func(s *said) any {
+	return h.take(ctx, r, func(s *said) any {
 		return pack{Properties: lastOf(s.properties), Events: lastOf(s.events)}
 	})
 }
@@ -110,39 +133,39 @@ type past struct {
 	Events     []map[string]timed `json:"events"`
 }
 
+func (p *past) said() said {
+	var s said
+	if p.Identity != nil {
+		s.id = p.Identity.id()
+	}
+	for _, m := range p.Properties {
+		s.properties = append(s.properties, flattenOne(m)...)
+	}
+	for _, m := range p.Events {
+		s.events = append(s.events, flattenOne(m)...)
+	}
+	return s
+}
+
 // historyPost takes thing.event.property.history.post: values of the past, which
 // change the latest ones only where they are newer.
 func (h *Hub) historyPost(ctx context.Context, r *alink.Request) alink.Reply {
-	var in []past
-	if json.Unmarshal(alink.LenientParams(r.Params), &in) != nil {
-		return badParams("params must be a list of identity, properties and events")
-	}
-	if len(in) > maxPackDevices {
-		return alink.Reply{Code: alink.CodeTooManySubDevices}
-	}
-	var all []said
-	for _, p := range in {
-		var s said
-		if p.Identity != nil {
-			s.id = p.Identity.id()
-		}
-		for _, m := range p.Properties {
-			s.properties = append(s.properties, flattenOne(m)...)
-		}
-		for _, m := range p.Events {
-			s.events = append(s.events, flattenOne(m)...)
-		}
-		all = append(all, s)
-	}
-	return h.take(ctx, r, all, func(s *said) any {
+	return h.take(ctx, r, func(s *said) any {
 		return []past{{Properties: singles(s.properties), Events: singles(s.events)}}
 	})
 }
 
 // take judges what a post says and keeps what is good, device by device. body
 // forms the params that are logged for a device.
-func (h *Hub) take(ctx context.Context, r *alink.Request, all []said, body func(*said) any) alink.Reply {
+func (h *Hub) take(ctx context.Context, r *alink.Request, body func(*said) any) alink.Reply {
 	w := work(ctx)
+	all, err := readSaid(r.Topic.Path, alink.LenientParams(r.Params))
+	switch {
+	case err != nil:
+		return badParams("params are not those of a " + strings.TrimPrefix(r.Topic.Path, "thing/event/property/"))
+	case len(all) > maxPackDevices+1:
+		return alink.Reply{Code: alink.CodeTooManySubDevices}
+	}
 	properties, events := 0, 0
 	devices := make([]*device, len(all))
 	for i := range all {

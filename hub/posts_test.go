@@ -48,7 +48,7 @@ func TestBatchHistoryAndPack(t *testing.T) {
 			{"batch", `{"events":{"Alarm":[` + strings.TrimSuffix(strings.Repeat(`{"value":{},"time":1},`, 21), ",") + `]}}`, 6356, ""},
 			{"batch", `{"properties":{"Level":[` + strings.TrimSuffix(strings.Repeat(`{"value":1,"time":1},`, 201), ",") + `]}}`, 6106, ""},
 			{"batch", `{"properties":7}`, 460, ""},
-			{"history", `{}`, 460, ""},
+			{"history", `7`, 460, ""},
 		} {
 			r := c.post("thing/event/property/"+tt.path+"/post", `{"id":"1","params":`+tt.params+`}`)
 			if r.Code != tt.code {

@@ -8,15 +8,19 @@ import (
 	"time"
 )
 
-// Trim removes what the logs hold longer than Limits.LogRetention: messages, log
-// entries, presence events, states of downlinks, versions of shadows and events
-// of updates. It may take a while and does
-// not hold up devices. Call it now and then, say once an hour.
+// Trim removes what is kept longer than Limits.LogRetention (log entries, presence
+// events, states of downlinks, versions of shadows, events of updates) or
+// Limits.HistoryRetention (messages and service calls, which the history is read
+// from). It may take a while and does not hold up devices. Call it now and then,
+// say once an hour.
 func (h *Hub) Trim(ctx context.Context) error {
-	before := time.Now().Add(-h.limits.LogRetention)
+	now := time.Now()
 	var errs []error
-	for _, stream := range []string{streamMessages, streamLogs, streamPresence, streamDownlinks, streamShadows, streamOTA} {
-		errs = append(errs, h.store.Trim(ctx, stream, before))
+	for _, stream := range []string{streamLogs, streamPresence, streamDownlinks, streamShadows, streamOTA} {
+		errs = append(errs, h.store.Trim(ctx, stream, now.Add(-h.limits.LogRetention)))
 	}
+	errs = append(errs,
+		h.store.Trim(ctx, streamMessages, now.Add(-max(h.limits.LogRetention, h.limits.HistoryRetention))),
+		h.store.Trim(ctx, streamServices, now.Add(-h.limits.HistoryRetention)))
 	return errors.Join(errs...)
 }

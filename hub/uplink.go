@@ -149,6 +149,7 @@ func (sh *shard) reply(b *batch, s *session, m *iot.Message, r *result) error {
 		if q.callID != "" && q.callID == req.ID {
 			d.queue.remove(b, d, q)
 			b.touch(d)
+			b.noteService(d, pathOf(q.topic), q.id, q.payload, m.Payload)
 			if q.desired != nil && req.Code == alink.CodeOK {
 				b.settleDesired(d, q.desired)
 			}
