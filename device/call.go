@@ -26,13 +26,18 @@ import (
 // connection was lost on the way, and ctx's; without a deadline Call waits ten
 // seconds.
 func (c *Client) Call(ctx context.Context, path string, params any) (json.RawMessage, error) {
+	return c.callOn(ctx, topic.Sys(c.Device(), path), path, params, iot.AtLeastOnce)
+}
+
+// callOn is Call on a topic of its own.
+func (c *Client) callOn(ctx context.Context, name, path string, params any, qos iot.QoS) (json.RawMessage, error) {
 	ctx, cancel := withTimeout(ctx)
 	defer cancel()
 	id, payload, err := c.envelope(path, params)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := c.exchange(ctx, id, iot.Message{Topic: topic.Sys(c.Device(), path), Payload: payload, QoS: iot.AtLeastOnce})
+	answer, err := c.exchange(ctx, id, iot.Message{Topic: name, Payload: payload, QoS: qos})
 	if err != nil {
 		return nil, err
 	}

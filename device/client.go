@@ -26,6 +26,9 @@ type Client struct {
 	requests chan iot.Message
 	reports  chan struct{} // capacity 1: a report or a connection came
 
+	gw  *Gateway   // of a gateway's own client
+	sub *subDevice // of a sub-device's
+
 	mu      sync.Mutex
 	id      hal.Identity
 	started bool
@@ -42,12 +45,16 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	return newClient(cfg, requestQueue), nil
+}
+
+func newClient(cfg Config, requests int) *Client {
 	c := &Client{
-		cfg: cfg, calls: alink.NewCalls(maxCalls), requests: make(chan iot.Message, requestQueue),
+		cfg: cfg, calls: alink.NewCalls(maxCalls), requests: make(chan iot.Message, requests),
 		reports: make(chan struct{}, 1), online: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	return c, nil
+	return c
 }
 
 // Connect logs in and returns when the device is online, or with the error of

@@ -24,6 +24,19 @@ type Config struct {
 	// Handlers answer the platform.
 	Handlers Handlers
 
+	// Slot keeps what the platform gave a device that registers itself: one without
+	// a DeviceSecret in its Identity. It registers once and never again.
+	Slot hal.Slot
+	// Registrar registers such a device; nil does so over Transport, which must be
+	// secured, with the ProductSecret of its Identity.
+	Registrar Registrar
+	// WithoutWhitelist registers over Transport although nobody made the device
+	// beforehand (authType regnwl): it gets a token instead of a DeviceSecret.
+	WithoutWhitelist bool
+	// PreAuth exchanges the DeviceSecret for a user name and a token before each
+	// login; nil logs in with a signature.
+	PreAuth PreAuth
+
 	// KeepAlive is the longest silence on the wire, 30 s to 20 min; zero is 60 s.
 	KeepAlive time.Duration
 	// CleanSession asks the platform to keep nothing for the device while it is

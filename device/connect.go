@@ -19,19 +19,16 @@ const loginTimeout = 30 * time.Second
 
 // login opens one connection and restores the subscriptions.
 func (c *Client) login(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
-	defer cancel()
-	id, err := c.cfg.Identity.Identity(ctx)
-	if err != nil {
-		return fmt.Errorf("device: identity: %w", err)
+	if c.sub == nil { // a sub-device waits for its gateway
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, loginTimeout)
+		defer cancel()
 	}
-	if err := id.Device.Validate(); err != nil {
+	l, err := c.identify(ctx)
+	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.id = id
-	c.mu.Unlock()
-	conn, err := c.cfg.Transport.Connect(ctx, c.credentials(id), c.receive)
+	conn, err := c.cfg.Transport.Connect(ctx, l, c.receive)
 	if err != nil {
 		return err
 	}
@@ -49,24 +46,40 @@ func (c *Client) login(ctx context.Context) error {
 	close(c.online)
 	c.mu.Unlock()
 	c.wakeReports()
+	if c.gw != nil {
+		c.gw.connected()
+	}
 	if f := c.cfg.Handlers.Connected; f != nil {
 		f(c.ctx)
 	}
 	return nil
 }
 
-func (c *Client) credentials(id hal.Identity) hal.Login {
+// sign makes the login of a device with its secret.
+func (c *Client) sign(id hal.Identity) auth.Triple {
 	o := auth.MQTTOptions{
 		Method: c.cfg.Sign, SecureMode: c.cfg.SecureMode, ServerSubscribe: !c.cfg.ExplicitSubscribe, Ext: 3,
-		Params: []auth.Param{{Key: "lan", Value: "Golang"}, {Key: "_v", Value: "openalink-0"}},
+		Params: c.params(id)[2:],
+	}
+	return auth.SignMQTT(id.Device, id.DeviceSecret, o)
+}
+
+// params are what a login tells beside its proof.
+func (c *Client) params(id hal.Identity) []auth.Param {
+	list := []auth.Param{{Key: "_ss", Value: "1"}, {Key: "ext", Value: "3"}, {Key: "lan", Value: "Golang"}, {Key: "_v", Value: "openalink-0"}}
+	if c.cfg.ExplicitSubscribe {
+		list[0].Value = "0"
 	}
 	if id.PartnerID != "" {
-		o.Params = append(o.Params, auth.Param{Key: "pid", Value: id.PartnerID})
+		list = append(list, auth.Param{Key: "pid", Value: id.PartnerID})
 	}
 	if id.ModuleID != "" {
-		o.Params = append(o.Params, auth.Param{Key: "mid", Value: id.ModuleID})
+		list = append(list, auth.Param{Key: "mid", Value: id.ModuleID})
 	}
-	tr := auth.SignMQTT(id.Device, id.DeviceSecret, o)
+	return list
+}
+
+func (c *Client) loginWith(tr auth.Triple) hal.Login {
 	return hal.Login{
 		ClientID: tr.ClientID, UserName: tr.UserName, Password: tr.Password,
 		KeepAlive: c.cfg.KeepAlive, CleanSession: c.cfg.CleanSession,
@@ -154,6 +167,9 @@ func (c *Client) lost() {
 	c.conn = nil
 	c.online = make(chan struct{})
 	c.mu.Unlock()
+	if c.gw != nil {
+		c.gw.lost()
+	}
 	if f := c.cfg.Handlers.Disconnected; f != nil && c.ctx.Err() == nil {
 		f(c.ctx)
 	}

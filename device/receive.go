@@ -22,7 +22,7 @@ func (c *Client) receive(m iot.Message) {
 		c.cfg.Logger.Warn("message on an illegal topic", "topic", m.Topic, "error", err)
 		return
 	}
-	if c.answer(&t, m.Payload) {
+	if c.gw != nil && c.gw.route(&t, m) || c.answer(&t, m.Payload) {
 		return
 	}
 	select {
@@ -41,7 +41,7 @@ func (c *Client) answer(t *topic.Topic, payload []byte) bool {
 		return c.shadowMessage(payload)
 	case t.Family == topic.FamilySys && t.Path == upRawReply:
 		c.calls.Resolve(rawCall, payload)
-	case t.Family == topic.FamilySys && strings.HasSuffix(t.Path, topic.ReplySuffix):
+	case (t.Family == topic.FamilySys || t.Family == topic.FamilyExt) && strings.HasSuffix(t.Path, topic.ReplySuffix):
 		var m alink.Message
 		if err := alink.Parse(payload, &m); err != nil {
 			c.cfg.Logger.Warn("answer that cannot be read", "topic", t.Name, "error", err)
