@@ -37,6 +37,7 @@ const (
 type Engine interface {
 	KV
 	Log
+	Ender
 	Committer
 }
 
@@ -88,6 +89,14 @@ type Log interface {
 	// Trim removes the records of stream older than before, oldest first. Records
 	// may outlive it by a segment of the engine; none newer is removed.
 	Trim(ctx context.Context, stream string, before time.Time) error
+}
+
+// Ender knows where streams end.
+type Ender interface {
+	// End returns an offset above that of every record of stream whose commit is
+	// done, and at most that of the next one: a reader that begins there gets what
+	// comes. It is at least 1, and never falls, also not by Trim.
+	End(ctx context.Context, stream string) (uint64, error)
 }
 
 // Committer makes batches durable.

@@ -87,6 +87,12 @@ func (s *Set[K]) Len() int {
 	return len(s.byKey)
 }
 
+// Wants reports whether some statement is about a topic.
+func (s *Set[K]) Wants(name string) bool {
+	var few [1]*bucket[K]
+	return len(s.find(name, few[:0])) > 0
+}
+
 // Match calls f for each statement that m passes, in no particular order. row is
 // the memory it works in; f may read it until it returns. f may change the set,
 // which then counts for the next message.

@@ -87,6 +87,22 @@ func (e *Engine) next(ctx context.Context, name string, from uint64, match func(
 	return store.Record{}, from, nil
 }
 
+// End implements store.Ender.
+func (e *Engine) End(ctx context.Context, name string) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if e.closed {
+		return 0, store.ErrClosed
+	}
+	if s := e.streams[name]; s != nil {
+		return s.last + 1, nil
+	}
+	return 1, nil
+}
+
 // Trim implements store.Log. It removes every record that is older than before.
 func (e *Engine) Trim(ctx context.Context, name string, before time.Time) error {
 	if err := ctx.Err(); err != nil {

@@ -28,6 +28,7 @@ var logCases = []testCase{
 	{"Trim", testTrim},
 	{"TrimAll", testTrimAll},
 	{"TrimWhileAppending", testTrimWhileAppending},
+	{"End", testEnd},
 }
 
 // record is a store.Record that lives on, and compares.
@@ -327,5 +328,37 @@ func testTrimWhileAppending(t *testing.T, e store.Engine) {
 				t.Fatalf("Trim before %d removed %d", old+1, i)
 			}
 		}
+	}
+}
+
+func testEnd(t *testing.T, e store.Engine) {
+	end := func(stream string) uint64 {
+		n, err := e.End(t.Context(), stream)
+		if err != nil {
+			t.Fatalf("end: %v", err)
+		}
+		return n
+	}
+	if n := end("none"); n != 1 {
+		t.Errorf("a stream without records ends at %d", n)
+	}
+	last := uint64(0)
+	for i := range 300 {
+		from := end("a")
+		var b store.Batch
+		b.Append("a", "k", milli(int64(i)), []byte("v"))
+		b.Append("ab", "k", milli(int64(i)), []byte("v"))
+		commit(t, e, &b)
+		all := readAll(t, e, "a", from)
+		if len(all) != 1 || all[0].Offset <= last || end("a") <= all[0].Offset {
+			t.Fatalf("from the end at %d on: %+v, and the end is %d", from, all, end("a"))
+		}
+		last = all[0].Offset
+	}
+	if err := e.Trim(t.Context(), "a", milli(1000)); err != nil {
+		t.Fatalf("trim: %v", err)
+	}
+	if n := end("a"); n <= last {
+		t.Errorf("after a trim the end fell to %d, it was above %d", n, last)
 	}
 }
