@@ -18,3 +18,15 @@ type RawCodec interface {
 	// device.
 	Encode(ctx context.Context, id iot.DeviceID, message []byte) ([]byte, error)
 }
+
+// Transformer is a RawCodec that also turns what devices publish on custom topics
+// into JSON: those whose name ends with TransformSuffix.
+type Transformer interface {
+	// Transform turns the payload of a message on topic, without the suffix, into a
+	// JSON value.
+	Transform(ctx context.Context, id iot.DeviceID, topic string, raw []byte) ([]byte, error)
+}
+
+// TransformSuffix behind a custom topic asks the platform to transform the payload
+// (wire facts, section 16). It is no part of the topic.
+const TransformSuffix = "?_sn=default"

@@ -44,10 +44,13 @@ func (h *Hub) shutdown(ctx context.Context) error {
 		}
 	})
 	h.timers.stop()
+	h.translating.Wait()
 	h.ota.running.Wait()
 	err := h.flush(ctx)
 	close(h.stop)
 	h.workers.Wait()
+	h.encoding.Wait()
+	h.closeScripts()
 	close(h.stopped)
 	if s, ok := h.sink.(*storeSink); ok {
 		s.close()

@@ -121,6 +121,7 @@ func (s *session) newKid(d *device, clean bool) *session {
 		extRRPC: s.extRRPC, addr: s.addr, limited: s.limited,
 	}
 	kid.link = relay{kid}
+	kid.makeRaw(s)
 	return kid
 }
 

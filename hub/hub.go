@@ -43,6 +43,12 @@ type Config struct {
 	RenumberShadows bool
 	// OTA is where firmware is kept and how devices reach it; nil keeps no firmware.
 	OTA *OTA
+	// Scripts makes codecs of the scripts of products; nil refuses scripts. Package
+	// contrib/quickjs has one for JavaScript.
+	Scripts ScriptEngine
+	// Codecs is asked for the codec of a product before its script is; nil, or a nil
+	// codec, for none.
+	Codecs func(productKey string) alink.RawCodec
 	// History is where Hub.History reads; nil reads what the hub itself keeps.
 	History HistorySource
 	// Logger hears what the hub cannot tell a caller; nil discards it.
@@ -62,8 +68,13 @@ type Hub struct {
 	sink    LogSink
 	ownSink bool // sink is the embedder's
 	history HistorySource
-	traces  traces
-	news    news
+	scripts ScriptEngine
+	codecs  func(string) alink.RawCodec
+	// translating are messages of raw products on their way in, encoding those on
+	// their way out.
+	translating, encoding sync.WaitGroup
+	traces                traces
+	news                  news
 
 	shadowNews news // of changed shadows and deleted devices
 	otaNews    news // of updates and configurations
@@ -130,6 +141,7 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 func newHub(cfg Config) *Hub {
 	h := &Hub{
 		store: cfg.Store, logger: cfg.Logger, sink: cfg.LogSink, ownSink: cfg.LogSink != nil, history: cfg.History,
+		scripts: cfg.Scripts, codecs: cfg.Codecs,
 		calls: alink.NewCalls(maxCalls), mux: alink.NewMux(), devices: newRegistry(),
 		closing: make(chan struct{}), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}

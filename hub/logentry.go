@@ -74,6 +74,8 @@ const (
 	OpRRPCFinished Operation = "rrpc-finished"
 	// OpDownload is a device fetching a file over HTTP or MQTT; Topic is the file.
 	OpDownload Operation = "download"
+	// OpTransform is a script or codec at work on a message of a raw product.
+	OpTransform Operation = "transform"
 	// OpBroadcast is a message to all devices of a product.
 	OpBroadcast Operation = "broadcast"
 )
@@ -106,6 +108,7 @@ const (
 	CauseTooManyFilters  LogCause = "too-many-filters"  //
 	CauseUnknownMethod   LogCause = "unknown-method"    // no handler took it
 	CauseModel           LogCause = "thing-model"       // values that break the thing model
+	CauseScript          LogCause = "script"            // a script or codec did not understand a message, or ran too long
 	CauseNoSession       LogCause = "no-session"        // a sub-device that is not logged in through the gateway
 	CauseAnswer          LogCause = "answer"            // the other side answered with a failure code
 )

@@ -17,6 +17,7 @@ func (h *Hub) newSession(d *device, r *hal.ConnectRequest, l login) *session {
 	if d.product.gateway {
 		s.gw = new(gateway)
 	}
+	s.makeRaw(s)
 	if r.RemoteAddr != nil {
 		s.addr = r.RemoteAddr.String()
 	}

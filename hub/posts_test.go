@@ -153,10 +153,18 @@ func TestDroppedMembersAreNotForwarded(t *testing.T) {
 // TestRow4ReplyTopics is row 4 of wire facts section 1: a JSON post is answered on
 // post_reply, only up_raw on up_raw_reply.
 func TestRow4ReplyTopics(t *testing.T) {
-	bubble(t, hub.Config{}, func(t *testing.T, p *platform) {
+	bubble(t, hub.Config{Scripts: upperCase{}}, func(t *testing.T, p *platform) {
 		c := p.connect(p.register("lamp-1"))
 		answers, err := c.publish(c.sys("thing/event/property/post"), `{"id":"1","params":{"Power":1}}`, 1)
 		if err != nil || len(answers) != 1 || answers[0].Topic != c.sys("thing/event/property/post_reply") {
+			t.Errorf("answers %v, %v", answers, err)
+		}
+		if _, err := p.hub.UpdateProduct(t.Context(), p.product.Key, func(pr *hub.Product) { pr.DataFormat, pr.Script = hub.Raw, "x" }); err != nil {
+			t.Fatal(err)
+		}
+		c = p.connect(p.register("lamp-2"))
+		answers, err = c.publish(c.sys("thing/model/up_raw"), "thing.event.property.post:power", 1)
+		if err != nil || len(answers) != 1 || answers[0].Topic != c.sys("thing/model/up_raw_reply") {
 			t.Errorf("answers %v, %v", answers, err)
 		}
 	})

@@ -35,6 +35,11 @@ type Product struct {
 	Model *tsl.Model
 	// Validation says what happens to values that break the model.
 	Validation Validation
+	// DataFormat is what its devices speak, Script how to understand raw ones: at
+	// most 48 KB for Config.Scripts. Changes hold from a device's next connection on,
+	// a new script at once.
+	DataFormat DataFormat
+	Script     string
 	// Tags describe what all devices of the product share.
 	Tags    map[string]string
 	Created time.Time // set by the hub
@@ -59,7 +64,8 @@ const (
 // Limits.Products.
 type product struct {
 	acl   atomic.Pointer[topic.ACL]
-	judge atomic.Pointer[judge] // nil without a model to apply
+	judge atomic.Pointer[judge]      // nil without a model to apply
+	raw   atomic.Pointer[rawProduct] // nil for products of plain JSON
 	// gateway never changes: its devices carry sub-devices.
 	gateway bool
 	mu      sync.Mutex // guards what follows and orders its commits; taken inside products.mu
@@ -79,6 +85,8 @@ type productRecord struct {
 	Tags            map[string]string `json:"tags,omitempty"`
 	Model           *tsl.Model        `json:"model,omitempty"`
 	Validation      Validation        `json:"validation,omitempty"`
+	DataFormat      DataFormat        `json:"dataFormat,omitempty"`
+	Script          string            `json:"script,omitempty"`
 	Created         time.Time         `json:"created"`
 	Devices         int               `json:"devices"` // how many there are
 }
@@ -87,7 +95,7 @@ func (r productRecord) public(secret auth.Secret) Product {
 	return Product{
 		Key: r.Key, Secret: secret, Name: r.Name, Gateway: r.Gateway, DynamicRegister: r.DynamicRegister,
 		Topics: slices.Clone(r.Topics), Tags: cloneTags(r.Tags), Created: r.Created,
-		Model: r.Model, Validation: r.Validation,
+		Model: r.Model, Validation: r.Validation, DataFormat: r.DataFormat, Script: r.Script,
 	}
 }
 
@@ -118,12 +126,18 @@ func (h *Hub) CreateProduct(ctx context.Context, p Product) (Product, error) {
 	if err != nil {
 		return Product{}, err
 	}
+	raw, err := h.newRaw(&p)
+	if err != nil {
+		return Product{}, err
+	}
 	h.products.mu.Lock()
 	defer h.products.mu.Unlock()
 	if old := h.products.byKey[p.Key]; old != nil {
+		raw.close()
 		return old.same(p)
 	}
 	if n := h.limits.Products; n > 0 && len(h.products.byKey) >= n {
+		raw.close()
 		return Product{}, fmt.Errorf("%w products, at most %d", ErrTooMany, n)
 	}
 	if p.Secret.IsZero() {
@@ -132,11 +146,13 @@ func (h *Hub) CreateProduct(ctx context.Context, p Product) (Product, error) {
 	made := &product{secret: p.Secret, gateway: p.Gateway, rec: productRecord{
 		Key: p.Key, Secret: p.Secret.Reveal(), Name: p.Name, Gateway: p.Gateway, DynamicRegister: p.DynamicRegister,
 		Topics: slices.Clone(p.Topics), Tags: cloneTags(p.Tags), Created: time.Now().UTC(),
-		Model: p.Model, Validation: p.Validation,
+		Model: p.Model, Validation: p.Validation, DataFormat: p.DataFormat, Script: p.Script,
 	}}
 	made.acl.Store(acl)
 	made.judge.Store(j)
+	made.raw.Store(raw)
 	if err := made.save(ctx, h); err != nil {
+		raw.close()
 		return Product{}, err
 	}
 	h.products.byKey[p.Key] = made
@@ -186,7 +202,7 @@ func (h *Hub) Products(ctx context.Context) ([]Product, error) {
 }
 
 // UpdateProduct changes name, dynamic registration, topic classes, thing model,
-// validation and tags of a product; key, secret and node type stay. Devices notice at once. Errors wrap
+// validation, data format, script and tags of a product; key, secret and node type stay. Devices notice at once. Errors wrap
 // ErrUnknownProduct or ErrInvalid.
 func (h *Hub) UpdateProduct(ctx context.Context, key string, change func(*Product)) (Product, error) {
 	p, err := h.product(key)
@@ -208,16 +224,29 @@ func (h *Hub) UpdateProduct(ctx context.Context, key string, change func(*Produc
 	if err != nil {
 		return Product{}, err
 	}
+	raw := p.raw.Load()
+	if want.DataFormat != p.rec.DataFormat || want.Script != p.rec.Script {
+		if raw, err = h.newRaw(&want); err != nil {
+			return Product{}, err
+		}
+	}
 	old := p.rec
 	p.rec.Model, p.rec.Validation = want.Model, want.Validation
+	p.rec.DataFormat, p.rec.Script = want.DataFormat, want.Script
 	p.rec.Name, p.rec.DynamicRegister = want.Name, want.DynamicRegister
 	p.rec.Topics, p.rec.Tags = slices.Clone(want.Topics), cloneTags(want.Tags)
 	if err := p.save(ctx, h); err != nil {
 		p.rec = old
+		if raw != p.raw.Load() {
+			raw.close()
+		}
 		return Product{}, err
 	}
 	p.acl.Store(acl)
 	p.judge.Store(j)
+	if before := p.raw.Swap(raw); before != raw {
+		before.close()
+	}
 	return p.rec.public(p.secret), nil
 }
 
@@ -241,6 +270,7 @@ func (h *Hub) DeleteProduct(ctx context.Context, key string) error {
 		return err
 	}
 	delete(h.products.byKey, key)
+	p.raw.Load().close()
 	return nil
 }
 
@@ -286,6 +316,13 @@ func (h *Hub) loadProducts(ctx context.Context) error {
 			return fmt.Errorf("hub: product record %q: %w", e.Key, err)
 		}
 		p.judge.Store(j)
+		want := p.rec.public(p.secret)
+		raw, err := h.newRaw(&want)
+		if err != nil { // its devices are not understood, the others are
+			h.logger.Error("script does not load", "product", p.rec.Key, "error", err)
+			raw = &rawProduct{format: p.rec.DataFormat}
+		}
+		p.raw.Store(raw)
 		h.products.byKey[p.rec.Key] = p
 		h.products.devices += p.rec.Devices
 	}

@@ -36,6 +36,9 @@ type session struct {
 	gw  *gateway // of a gateway's connection: its sub-devices
 	via *session // of a sub-device's session: the gateway's connection
 
+	raw   *rawEdge // of a connection that carries raw devices, or may
+	isRaw bool     // the device speaks bytes of its own
+
 	cause  atomic.Pointer[hal.Cause] // why it ended; nil while it lives
 	ended  chan struct{}             // closed when it ends; nil for a sub-device's
 	opened bool                      // the worker made it the device's session
@@ -75,9 +78,13 @@ func (s *session) Receive(ctx context.Context, m iot.Message, done func([]iot.Me
 		done(nil, errSessionEnded)
 		return
 	}
-	it := item{d: s.d, s: s, m: m, done: done}
+	it := item{d: s.d, s: s, m: m, done: done, size: len(m.Payload)}
 	if s.gw != nil {
 		it.subs = s.prepare(ctx, &m)
+	}
+	if s.raw != nil && s.translates(m.Topic) {
+		s.receiveRaw(it)
+		return
 	}
 	s.d.put(it)
 }

@@ -85,6 +85,7 @@ func (s *subscriptions) without(filter string) *subscriptions {
 // wants is subscriptions.wants with what a gateway subscribed to for all its
 // sub-devices: calls under /ext/rrpc, whose filters name nobody.
 func (s *session) wants(name string) (iot.QoS, bool) {
+	name = s.wireName(name)
 	qos, ok := s.subs.Load().wants(name, isSystem(name))
 	if !ok && s.via != nil && strings.HasPrefix(name, "/ext/rrpc/") {
 		return s.via.subs.Load().wants(name, false)

@@ -102,15 +102,18 @@ func (sh *shard) sys(b *batch, s *session, t *topic.Topic, it *item, r *result) 
 		sh.logRefusal(s, m, r, &reply)
 	}
 	if !reply.None && req.Ack {
-		sh.sendReply(b, s, t, req, reply)
+		sh.sendReply(b, s, t, req, reply, it.raw)
 	}
 	return nil
 }
 
-// sendReply answers a request on its topic with _reply, if the device wants to
-// hear that.
-func (sh *shard) sendReply(b *batch, s *session, t *topic.Topic, req *alink.Request, reply alink.Reply) {
+// sendReply answers a request on its topic with _reply, or on up_raw_reply when it
+// came raw, if the device wants to hear that.
+func (sh *shard) sendReply(b *batch, s *session, t *topic.Topic, req *alink.Request, reply alink.Reply, raw bool) {
 	name := topic.AppendReply(b.arena.grab(len(t.Name)+len(topic.ReplySuffix)), t.Name)
+	if raw {
+		name = []byte(topic.Sys(s.d.id, pathUpRawReply))
+	}
 	if _, ok := s.subs.Load().wants(text(name), true); !ok {
 		return
 	}

@@ -25,6 +25,8 @@ type item struct {
 	done  func([]iot.Message, error)
 	event func(*batch) // nil for a message
 	subs  *subRequest  // a gateway's request about sub-devices, made ready
+	size  int          // bytes as they arrived
+	raw   bool         // decoded from an up_raw
 }
 
 // shard is one worker and the queue before it. A device belongs to one shard for
@@ -135,7 +137,7 @@ func (sh *shard) change(b *batch, event func(*batch)) {
 
 // take handles one message and notes its result.
 func (sh *shard) take(b *batch, it *item) {
-	r := result{s: it.s, d: it.s.d, done: it.done, from: len(b.answers), size: len(it.m.Payload), qos: it.m.QoS}
+	r := result{s: it.s, d: it.s.d, done: it.done, from: len(b.answers), size: it.size, qos: it.m.QoS}
 	m := b.mark()
 	if r.err = sh.serve(b, it, &r); r.err != nil {
 		b.back(m)
