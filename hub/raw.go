@@ -124,7 +124,7 @@ func (r *rawProduct) transform(ctx context.Context, id iot.DeviceID, name string
 		return raw, nil
 	}
 	return r.run(ctx, func(c alink.RawCodec) ([]byte, error) {
-		return c.(alink.Transformer).Transform(ctx, id, name, raw) //nolint:errcheck // looked at above
+		return c.(alink.Transformer).Transform(ctx, id, name, raw)
 	})
 }
 
