@@ -9,6 +9,7 @@ import (
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/alink"
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/ota"
 )
 
 // maxCalls is how many calls may wait for the platform's answer at once.
@@ -26,17 +27,22 @@ type Client struct {
 	requests chan iot.Message
 	reports  chan struct{} // capacity 1: a report or a connection came
 
-	gw  *Gateway   // of a gateway's own client
-	sub *subDevice // of a sub-device's
+	gw       *Gateway        // of a gateway's own client
+	sub      *subDevice      // of a sub-device's
+	upgrades chan ota.Notice // capacity 1: the newest, filled by serve alone
+	updater  *ota.Updater    // nil before the first Connect and without Config.Firmware
+	applying sync.Mutex      // of a configuration
 
 	mu      sync.Mutex
 	id      hal.Identity
 	started bool
-	closed  bool
-	conn    hal.Conn      // nil while offline
-	online  chan struct{} // closed while online, replaced when offline
-	filters []hal.Filter  // custom subscriptions, restored after each login
-	queue   []report      // reports that wait
+	// following tells that updateFirmware was begun.
+	following bool
+	closed    bool
+	conn      hal.Conn      // nil while offline
+	online    chan struct{} // closed while online, replaced when offline
+	filters   []hal.Filter  // custom subscriptions, restored after each login
+	queue     []report      // reports that wait
 }
 
 // New makes a Client. It fails when the configuration is not usable, and touches
@@ -51,7 +57,7 @@ func New(cfg Config) (*Client, error) {
 func newClient(cfg Config, requests int) *Client {
 	c := &Client{
 		cfg: cfg, calls: alink.NewCalls(maxCalls), requests: make(chan iot.Message, requests),
-		reports: make(chan struct{}, 1), online: make(chan struct{}),
+		reports: make(chan struct{}, 1), online: make(chan struct{}), upgrades: make(chan ota.Notice, 1),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
@@ -72,6 +78,10 @@ func (c *Client) Connect(ctx context.Context) error {
 		return nil
 	}
 	c.started = true
+	if c.cfg.Firmware != nil && !c.following {
+		c.following = true
+		c.work.Go(c.updateFirmware) // a trial ends in time even if no login succeeds
+	}
 	c.mu.Unlock()
 	err := c.login(ctx)
 	c.mu.Lock()

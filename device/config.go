@@ -12,6 +12,7 @@ import (
 
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/ota"
 )
 
 // Config is what a Client is made of. Identity and Transport are required; the
@@ -61,6 +62,12 @@ type Config struct {
 	// MaxDesiredAge is how old a wish in the shadow may be; older ones are cleared
 	// without being followed. Zero follows all.
 	MaxDesiredAge time.Duration
+	// Firmware keeps the device's firmware up to date; nil leaves that to
+	// Handlers.Upgrade.
+	Firmware *Firmware
+	// RemoteConfig applies the configuration the platform keeps for the device; nil
+	// answers pushes with an error.
+	RemoteConfig *RemoteConfig
 	// Clock tells the time reports and events carry; nil is the operating system's.
 	Clock hal.Clock
 	// Random is where jitter comes from; nil is the operating system's.
@@ -112,6 +119,9 @@ func (cfg *Config) check() error {
 	}
 	orDefault(&cfg.ReportQueue, defaultReportQueue)
 	orDefault(&cfg.SecureMode, auth.SecureTCP)
+	if f := cfg.Firmware; f != nil && (!ota.ValidVersion(f.Version) || f.State == nil || f.Slot == nil || f.Reboot == nil) {
+		return errors.New("device: Config.Firmware needs Version, State, Slot and Reboot")
+	}
 	if cfg.Clock == nil {
 		cfg.Clock = systemClock{}
 	}

@@ -97,6 +97,7 @@ func (c *Client) subscribeAll(ctx context.Context, conn hal.Conn) error {
 		for _, f := range []string{
 			topic.Sys(id, "thing/#"), topic.Sys(id, "rrpc/request/+"), "/ext/rrpc/+/#", topic.Ext("ntp/response", id),
 			topic.Ext("error", id), topic.Sys(id, "broadcast/request/+"), topic.Shadow("get", id),
+			topic.OTA("upgrade", id),
 		} {
 			filters = append(filters, hal.Filter{Topic: f, QoS: 1})
 		}

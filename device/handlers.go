@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/openalink/iot/alink"
+	"github.com/openalink/iot/ota"
 )
 
 // Handlers answer what the platform asks. A nil handler answers with an error
@@ -39,6 +40,9 @@ type Handlers struct {
 	// are reported as done and cleared; after an error they stay in the shadow for
 	// applications to see. See Synced for a struct that follows.
 	Desired func(ctx context.Context, wishes []Desired) error
+	// Upgrade takes notices of firmware, without Config.Firmware or for modules it is
+	// not of. See Client.ReportProgress and Client.ReportVersion for what follows.
+	Upgrade func(ctx context.Context, n ota.Notice)
 	// Enabled is called with false when the platform disabled the device, which
 	// closes the connection, and with true when it enabled it again.
 	Enabled func(ctx context.Context, enabled bool)

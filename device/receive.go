@@ -41,6 +41,8 @@ func (c *Client) answer(t *topic.Topic, payload []byte) bool {
 		return c.shadowMessage(payload)
 	case t.Family == topic.FamilySys && t.Path == upRawReply:
 		c.calls.Resolve(rawCall, payload)
+	case t.Family == topic.FamilySys && t.Path == "thing/file/download_reply":
+		c.blockAnswered(payload)
 	case (t.Family == topic.FamilySys || t.Family == topic.FamilyExt) && strings.HasSuffix(t.Path, topic.ReplySuffix):
 		var m alink.Message
 		if err := alink.Parse(payload, &m); err != nil {
@@ -82,6 +84,8 @@ func (c *Client) handle(m iot.Message) {
 		c.rrpc(topic.Sys(t.Device, "rrpc/response/"+t.ID), "", m.Payload)
 	case t.Family == topic.FamilyShadow:
 		c.follow(m.Payload)
+	case t.Family == topic.FamilyOTA:
+		c.upgrade(m.Payload)
 	case t.Family == topic.FamilySys && t.Path == downRaw:
 		c.raw(m.Payload)
 	case t.Family == topic.FamilyRRPC:
@@ -148,6 +152,8 @@ func (c *Client) request(path string, req *alink.Message) alink.Reply {
 		err = c.setProperties(params)
 	case path == "thing/service/property/get":
 		out, err = c.getProperties(params)
+	case path == "thing/config/push" && c.cfg.RemoteConfig != nil:
+		err = c.configPushed(params)
 	case isService:
 		out, err = c.callService(service, params)
 	case path == "thing/disable" || path == "thing/enable":

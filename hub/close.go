@@ -45,7 +45,7 @@ func (h *Hub) shutdown(ctx context.Context) error {
 	})
 	h.timers.stop()
 	h.translating.Wait()
-	h.ota.running.Wait()
+	h.ota.end()
 	err := h.flush(ctx)
 	close(h.stop)
 	h.workers.Wait()

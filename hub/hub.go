@@ -49,6 +49,8 @@ type Config struct {
 	// Codecs is asked for the codec of a product before its script is; nil, or a nil
 	// codec, for none.
 	Codecs func(productKey string) alink.RawCodec
+	// Files take what devices upload over MQTT; nil refuses uploads.
+	Files Files
 	// History is where Hub.History reads; nil reads what the hub itself keeps.
 	History HistorySource
 	// Logger hears what the hub cannot tell a caller; nil discards it.
@@ -85,6 +87,7 @@ type Hub struct {
 	decoy      auth.Secret // verified against for unknown devices
 	shadows    shadow.Rules
 	ota        *updates
+	files      Files
 	devices    *registry
 	shards     []*shard
 	pins       pins
@@ -134,7 +137,7 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 	for _, sh := range h.shards {
 		h.workers.Go(func() { sh.run(h.stop) })
 	}
-	h.ota.running.Go(h.ota.run)
+	h.ota.begin(h.ota.run)
 	return h, nil
 }
 
@@ -166,6 +169,7 @@ func newHub(cfg Config) *Hub {
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.decoy = auth.NewSecret(h.randomHex(16))
+	h.files = cfg.Files
 	h.callIDs.n.Store(rand.Uint32())
 	h.products.byKey = make(map[string]*product)
 	workers := cfg.Workers

@@ -54,10 +54,13 @@ type updates struct {
 	cfg     OTA
 	links   *ota.Links   // nil without a BaseURL
 	handler http.Handler // nil without a BaseURL
+	gate    sync.Mutex   // guards ended, and running against Wait
+	ended   bool
 	running sync.WaitGroup
 	wake    chan struct{} // capacity 1
 	active  atomic.Int32  // campaigns in memory
 	files   chan struct{} // places for transfers over MQTT
+	uploads uploads
 
 	mu        sync.Mutex
 	campaigns map[string]*rollout
@@ -141,6 +144,27 @@ func (u *updates) served(s ota.Served) {
 		e.Detail += ": " + s.Err.Error()
 	}
 	u.h.log(e)
+}
+
+// begin runs f on a goroutine that Close waits for. It reports false when the
+// hub closes.
+func (u *updates) begin(f func()) bool {
+	u.gate.Lock()
+	defer u.gate.Unlock()
+	if u.ended {
+		return false
+	}
+	u.running.Go(f)
+	return true
+}
+
+// end waits for all that begin started.
+func (u *updates) end() {
+	u.gate.Lock()
+	u.ended = true
+	u.gate.Unlock()
+	u.running.Wait()
+	u.uploads.close()
 }
 
 // stir has the campaigns looked at.

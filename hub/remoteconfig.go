@@ -211,7 +211,12 @@ func (h *Hub) configFor(ctx context.Context, id iot.DeviceID) (RemoteConfig, err
 func (h *Hub) configData(c RemoteConfig, id iot.DeviceID, inline bool) ([]byte, error) {
 	w := ota.Config{ID: c.ID, Size: int64(c.Size), SHA256: c.SHA256}
 	if inline || h.ota.links == nil {
-		w.Content = c.Content
+		var text bytes.Buffer // what is inline is compact, and signed as it is
+		if err := json.Compact(&text, c.Content); err != nil {
+			return nil, fmt.Errorf("hub: configuration %s: %w", c.ID, err)
+		}
+		sum := sha256.Sum256(text.Bytes())
+		w.Content, w.Size, w.SHA256 = text.Bytes(), int64(text.Len()), hex.EncodeToString(sum[:])
 	} else {
 		w.URL = h.ota.links.Sign(c.ID, id, time.Now())
 	}

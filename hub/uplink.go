@@ -79,6 +79,9 @@ func (sh *shard) sys(b *batch, s *session, t *topic.Topic, it *item, r *result) 
 	if strings.HasPrefix(t.Path, "rrpc/response/") {
 		return sh.rrpcAnswer(b, s, t, m, r)
 	}
+	if strings.HasPrefix(t.Path, "thing/file/") {
+		return sh.file(b, s, t, m, r)
+	}
 	req := &sh.req
 	*req = alink.Request{Device: s.d.id, Via: s.gatewayID(), Topic: *t, Payload: m.Payload, MessageID: r.id, Time: b.now}
 	if err := alink.Parse(m.Payload, &req.Message); err != nil {

@@ -48,6 +48,8 @@ type options struct {
 	store  store.Engine
 	tcp    bool
 	logger *slog.Logger
+	ota    *hub.OTA
+	files  hub.Files
 }
 
 // WithLimits sets the limits. Without it a test hub has none.
@@ -62,6 +64,12 @@ func WithTCP() Option { return func(o *options) { o.tcp = true } }
 // WithLogger sets the hub's logger.
 func WithLogger(l *slog.Logger) Option { return func(o *options) { o.logger = l } }
 
+// WithOTA has the hub keep firmware.
+func WithOTA(o *hub.OTA) Option { return func(opts *options) { opts.ota = o } }
+
+// WithFiles has the hub take uploads of devices.
+func WithFiles(f hub.Files) Option { return func(o *options) { o.files = f } }
+
 // NewHub opens a hub with one product and serves MQTT in memory or, with WithTCP,
 // on a port. Everything is closed when the test ends.
 func NewHub(t testing.TB, opts ...Option) *Hub {
@@ -75,7 +83,7 @@ func NewHub(t testing.TB, opts ...Option) *Hub {
 	}
 	h := &Hub{Network: new(mem.Network), Addr: "hub", Store: o.store, Log: new(Recorder[hub.LogEntry]), t: t}
 	var err error
-	h.Hub, err = hub.Open(t.Context(), hub.Config{Store: o.store, Limits: &o.limits, Logger: o.logger, LogSink: sink{h.Log}})
+	h.Hub, err = hub.Open(t.Context(), hub.Config{Store: o.store, Limits: &o.limits, Logger: o.logger, LogSink: sink{h.Log}, OTA: o.ota, Files: o.files})
 	if err != nil {
 		t.Fatalf("iottest: %v", err)
 	}

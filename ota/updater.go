@@ -188,6 +188,7 @@ func (u *Updater) Resume(ctx context.Context) (Boot, error) {
 		if err := u.cfg.Firmware.Mark(ctx, hal.KeepRunning); err != nil {
 			return Boot{}, err
 		}
+	case hal.FirmwareSettled:
 	}
 	return u.settled(ctx, rec)
 }

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package device
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/openalink/iot/alink"
+	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/ota"
+)
+
+// RemoteConfig applies the configuration the platform keeps for the device.
+type RemoteConfig struct {
+	// Apply takes a configuration whose digest was checked. After nil it is
+	// acknowledged and kept as the applied one; after an error the one before stays,
+	// and the platform is told.
+	Apply func(ctx context.Context, content []byte) error
+	// State keeps the applied one over restarts; nil keeps none.
+	State hal.Slot
+	// HTTP fetches it; nil is http.DefaultClient.
+	HTTP *http.Client
+}
+
+const configSlot = "config"
+
+// AppliedConfig returns the configuration that was applied last, from
+// RemoteConfig.State: what a device starts with before it is online. The error
+// wraps hal.ErrNoValue when there is none.
+func (c *Client) AppliedConfig(ctx context.Context) ([]byte, error) {
+	if c.cfg.RemoteConfig == nil || c.cfg.RemoteConfig.State == nil {
+		return nil, hal.ErrNoValue
+	}
+	return c.cfg.RemoteConfig.State.Load(ctx, configSlot)
+}
+
+// FetchConfig asks the platform for the configuration and applies it if it is
+// not the applied one. Without RemoteConfig it only returns it. A platform that
+// has none answers *alink.CodeError with code 6710, one that turned it off 6713.
+// Other errors are those of Call, of Apply, or ota.ErrDigest.
+func (c *Client) FetchConfig(ctx context.Context) ([]byte, error) {
+	data, err := c.Call(ctx, alink.ConfigGet.Path(), map[string]string{"configScope": "product", "getType": "file"})
+	if err != nil {
+		return nil, err
+	}
+	return c.applyConfig(ctx, data)
+}
+
+// configPushed answers thing.config.push.
+func (c *Client) configPushed(params json.RawMessage) error {
+	ctx, cancel := context.WithTimeout(c.ctx, callTimeout)
+	defer cancel()
+	_, err := c.applyConfig(ctx, params)
+	if err != nil {
+		c.cfg.Logger.Warn("configuration is not applied", "error", err)
+	}
+	return err
+}
+
+// applyConfig fetches, checks, applies and keeps what a message describes.
+func (c *Client) applyConfig(ctx context.Context, data []byte) ([]byte, error) {
+	n, err := ota.ParseConfig(data)
+	if err != nil {
+		return nil, err
+	}
+	content := []byte(n.Content)
+	if n.URL != "" {
+		if content, err = c.getConfig(ctx, n.URL); err != nil {
+			return nil, err
+		}
+	}
+	if err := n.Verify(content); err != nil {
+		return nil, err
+	}
+	r := c.cfg.RemoteConfig
+	if r == nil {
+		return content, nil
+	}
+	c.applying.Lock()
+	defer c.applying.Unlock()
+	if old, err := c.AppliedConfig(ctx); err == nil && n.Verify(old) == nil {
+		return old, nil
+	}
+	if r.Apply != nil {
+		if err := r.Apply(ctx, content); err != nil {
+			return nil, err
+		}
+	}
+	if r.State != nil {
+		return content, r.State.Store(ctx, configSlot, content)
+	}
+	return content, nil
+}
+
+// getConfig fetches at most what a configuration may have.
+func (c *Client) getConfig(ctx context.Context, link string) ([]byte, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, link, nil)
+	if err != nil {
+		return nil, fmt.Errorf("device: configuration: %w", err)
+	}
+	client := http.DefaultClient
+	if rc := c.cfg.RemoteConfig; rc != nil && rc.HTTP != nil {
+		client = rc.HTTP
+	}
+	answer, err := client.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("device: configuration: %w", err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("device: configuration: HTTP %d", answer.StatusCode)
+	}
+	content, err := io.ReadAll(io.LimitReader(answer.Body, ota.MaxConfig+1))
+	if len(content) > ota.MaxConfig {
+		err = errors.New("larger than 64 KB")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("device: configuration: %w", err)
+	}
+	return content, nil
+}
