@@ -27,6 +27,9 @@ type Forwarded struct {
 // entries nobody outside wants, more than one for posts that carry several
 // events. The error wraps ErrUnknownDevice when the device is no more.
 func (h *Hub) Forward(ctx context.Context, m Message) ([]Forwarded, error) {
+	if m.Platform {
+		return []Forwarded{{m.ID, m.Topic, m.Payload, m.Time}}, nil
+	}
 	t, err := topic.Parse(m.Topic)
 	if err != nil {
 		return nil, fmt.Errorf("hub: forward: %w", err)

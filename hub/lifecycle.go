@@ -2,7 +2,12 @@
 
 package hub
 
-import iot "github.com/openalink/iot"
+import (
+	"time"
+
+	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/store"
+)
 
 // forwardedTopology is the body of /{pk}/{dn}/thing/topo/lifecycle.
 type forwardedTopology struct {
@@ -26,8 +31,37 @@ func (h *Hub) forwardTopology(b *batch, gw *device, action string, devices []*de
 	for _, d := range devices {
 		f.Devices = append(f.Devices, aboutDevice(d.id, d.rec.IotID))
 	}
-	m := iot.Message{Topic: "/" + gw.key + "/thing/topo/lifecycle"}
-	b.record(gw, "", h.ids.next(b.now), &m, jsonText(f))
+	b.event(gw.key, "/"+gw.key+"/thing/topo/lifecycle", jsonText(f))
+}
+
+// event appends to the message log what the platform itself tells of a device.
+func (b *batch) event(key, topic string, body []byte) {
+	b.st.Append(streamMessages, key, b.now, appendEvent(nil, b.h.ids.next(b.now), topic, body))
+}
+
+// forwardedLifecycle is the body of /{pk}/{dn}/thing/lifecycle. The documents'
+// deviceSecret is left out: rules would carry it to whoever they feed.
+type forwardedLifecycle struct {
+	Action string `json:"action"`
+	about
+	MessageCreateTime int64 `json:"messageCreateTime"`
+}
+
+// lifecycle appends to a store batch that a device was created, deleted, enabled or
+// disabled.
+func (h *Hub) lifecycle(b *store.Batch, action string, id iot.DeviceID, iotID string) {
+	now := time.Now()
+	key := id.String()
+	body := jsonText(forwardedLifecycle{action, aboutDevice(id, iotID), now.UnixMilli()})
+	b.Append(streamMessages, key, now, appendEvent(nil, h.ids.next(now), "/"+key+"/thing/lifecycle", body))
+}
+
+// forwardPresence appends that a device came or went. previous is the event before.
+func (b *batch) forwardPresence(d *device, e PresenceEvent, previous time.Time) {
+	f, err := ForwardPresence(Device{ID: d.id, IotID: d.rec.IotID}, e, previous)
+	if err == nil { // it is made of text and numbers
+		b.event(d.key, f.Topic, f.Body)
+	}
 }
 
 // devices returns who a request is about.

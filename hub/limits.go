@@ -95,6 +95,9 @@ type Limits struct {
 	// kept at most. Both are never without limit: zero means the default.
 	QueuedMessages int
 	QueueTTL       time.Duration
+	// Forwarding is how many rows a second rules hand to sinks: at-least-once rules
+	// wait beyond it, best-effort rules drop.
+	Forwarding int
 	// LogRetention is how long log entries, presence and downlink states are kept by
 	// Trim, and the message log unless HistoryRetention is longer. Zero means the default.
 	LogRetention time.Duration
@@ -117,6 +120,7 @@ const (
 // DefaultLimits returns the documented limits.
 func DefaultLimits() Limits {
 	return Limits{
+		Forwarding:         1000,
 		MessageBytes:       256 << 10,
 		Subscriptions:      100,
 		SubscribeFilters:   8,

@@ -76,6 +76,11 @@ const (
 	OpDownload Operation = "download"
 	// OpTransform is a script or codec at work on a message of a raw product.
 	OpTransform Operation = "transform"
+	// OpRule is a rule being given a message: "RuleEngine receive message".
+	OpRule Operation = "rule"
+	// OpForward is a rule's row on its way to a sink: "Transmit data" and "Republish
+	// topic".
+	OpForward Operation = "forward"
 	// OpBroadcast is a message to all devices of a product.
 	OpBroadcast Operation = "broadcast"
 )
@@ -110,6 +115,8 @@ const (
 	CauseModel           LogCause = "thing-model"       // values that break the thing model
 	CauseScript          LogCause = "script"            // a script or codec did not understand a message, or ran too long
 	CauseNoSession       LogCause = "no-session"        // a sub-device that is not logged in through the gateway
+	CauseSink            LogCause = "sink"              // a rule's target failed; Detail says how
+	CauseSlowSink        LogCause = "slow-sink"         // a best-effort rule's target does not keep up
 	CauseAnswer          LogCause = "answer"            // the other side answered with a failure code
 )
 

@@ -140,6 +140,9 @@ func (h *Hub) derivedEntries(ctx context.Context, q LogQuery, after uint64) iter
 			if err == nil {
 				m, err = decodeMessage(rec)
 			}
+			if m.Platform {
+				continue
+			}
 			e := LogEntry{
 				Time: m.Time, MessageID: m.ID, Device: m.Device, Via: m.Via, Kind: Upstream,
 				Operation: OpPublish, Status: Success, Topic: m.Topic,

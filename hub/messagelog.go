@@ -27,6 +27,9 @@ type Message struct {
 	Time    time.Time    `json:"time"` // of arrival
 	QoS     iot.QoS      `json:"qos"`
 	Payload []byte       `json:"payload"` // as the device sent it, raw products decoded
+	// Platform marks what the platform wrote itself: that a device came or went, was
+	// created, disabled or bound, in the form it is forwarded in.
+	Platform bool `json:"platform,omitempty"`
 	// Cursor is where to go on after this message, for MessageQuery.After.
 	Cursor string `json:"-"`
 }
@@ -40,6 +43,17 @@ func appendMessage(dst []byte, id int64, via string, qos iot.QoS, topic string, 
 	return append(dst, payload...)
 }
 
+// platformMark is set in the byte of the QoS of what the platform wrote itself.
+const platformMark = 0x80
+
+// appendEvent is appendMessage for what the platform itself tells.
+func appendEvent(dst []byte, id int64, topic string, body []byte) []byte {
+	at := len(dst)
+	dst = appendMessage(dst, id, "", iot.AtLeastOnce, topic, body)
+	dst[at+1] |= platformMark
+	return dst
+}
+
 func messageSize(via, topic string, payload []byte) int {
 	return 10 + 2*binary.MaxVarintLen64 + len(via) + len(topic) + len(payload)
 }
@@ -50,7 +64,8 @@ func decodeMessage(rec store.Record) (Message, error) {
 	}
 	r := reader{b: rec.Value[10:]}
 	m := Message{
-		ID: int64(binary.BigEndian.Uint64(rec.Value[2:])), Time: rec.Time, QoS: iot.QoS(rec.Value[1]),
+		ID: int64(binary.BigEndian.Uint64(rec.Value[2:])), Time: rec.Time,
+		QoS: iot.QoS(rec.Value[1] &^ platformMark), Platform: rec.Value[1]&platformMark != 0,
 		Cursor: formatCursor(rec.Offset),
 	}
 	via := string(r.bytes())
@@ -75,6 +90,8 @@ type MessageQuery struct {
 	After  string       // Cursor of a message: only later ones
 	Since  time.Time    // inclusive; zero for the beginning
 	Until  time.Time    // exclusive; zero for the end
+	// Platform yields also what the platform wrote itself.
+	Platform bool
 	// Follow waits for further messages at the end instead of ending.
 	Follow bool
 }
@@ -97,7 +114,7 @@ func (h *Hub) Messages(ctx context.Context, q MessageQuery) iter.Seq2[Message, e
 				}
 				next = rec.Offset + 1
 				m, err := decodeMessage(rec)
-				if !q.matches(rec) {
+				if !q.matches(rec) || m.Platform && !q.Platform {
 					continue
 				}
 				if !yield(m, err) || err != nil {

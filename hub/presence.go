@@ -48,6 +48,7 @@ func (s *session) presence(b *batch, e PresenceEvent) {
 	value := encodeJSON(e)
 	b.st.Append(streamPresence, d.key, b.now, value)
 	b.st.Put(deviceKey(prefixStatus, d.id), value)
+	b.forwardPresence(d, e, time.Time{})
 	entry := LogEntry{Time: b.now, Device: d.id, Via: e.Via, Kind: Behaviour, Operation: OpConnect, Status: Success, Detail: e.Addr}
 	if e.Online {
 		b.st.Put(deviceKey(prefixOnline, d.id), value)
@@ -127,6 +128,9 @@ func (h *Hub) settlePresence(ctx context.Context) error {
 		b.Append(streamPresence, key, now, value)
 		b.Put([]byte(prefixStatus+key), value)
 		b.Delete([]byte(prefixOnline + key))
+		if err := h.forwardSettled(ctx, &b, splitKey(key), gone); err != nil {
+			return err
+		}
 		if len(b.Writes) >= 2000 {
 			if err := store.Commit(ctx, h.store, &b); err != nil {
 				return err
@@ -138,4 +142,25 @@ func (h *Hub) settlePresence(ctx context.Context) error {
 		return nil
 	}
 	return store.Commit(ctx, h.store, &b)
+}
+
+// forwardSettled appends to the message log that a device went with the last run.
+func (h *Hub) forwardSettled(ctx context.Context, b *store.Batch, id iot.DeviceID, e PresenceEvent) error {
+	stored, err := h.store.Get(ctx, deviceKey(prefixDevice, id))
+	if errors.Is(err, store.ErrNotFound) {
+		return nil // deleted meanwhile
+	}
+	var rec deviceRecord
+	if err == nil {
+		err = decodeJSON(stored.Value, &rec)
+	}
+	if err != nil {
+		return fmt.Errorf("hub: presence of %v: %w", id, err)
+	}
+	f, err := ForwardPresence(Device{ID: id, IotID: rec.IotID}, e, time.Time{})
+	if err != nil {
+		return err
+	}
+	b.Append(streamMessages, id.String(), e.Time, appendEvent(nil, h.ids.next(e.Time), f.Topic, f.Body))
+	return nil
 }

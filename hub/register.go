@@ -65,6 +65,7 @@ func (h *Hub) createDevice(ctx context.Context, dev Device) (Device, error) {
 	b.Check(deviceKey(prefixDevice, dev.ID), 0)
 	b.Put(deviceKey(prefixDevice, dev.ID), encodeJSON(rec))
 	b.Put([]byte(prefixIotID+rec.IotID), encodeJSON(dev.ID))
+	h.lifecycle(&b, "create", dev.ID, rec.IotID)
 	if err := h.commitCounted(ctx, p, &b); err != nil {
 		_ = h.count(p, -1)                     // giving back cannot fail
 		if errors.Is(err, store.ErrConflict) { // another caller was first
@@ -162,7 +163,7 @@ func (h *Hub) RotateSecret(ctx context.Context, id iot.DeviceID, secret auth.Sec
 		secret = auth.NewSecret(h.randomHex(16))
 	}
 	var s *session
-	dev, err := h.updateDevice(ctx, id, func(d *device) error {
+	dev, err := h.updateDevice(ctx, id, func(_ *batch, d *device) error {
 		h.renew(d, secret)
 		s = d.sess
 		return nil
@@ -176,7 +177,7 @@ func (h *Hub) RotateSecret(ctx context.Context, id iot.DeviceID, secret auth.Sec
 // SetTags changes tags of a device: keys with an empty value are removed. More
 // than Limits.Tags fail with ErrInvalid and change nothing.
 func (h *Hub) SetTags(ctx context.Context, id iot.DeviceID, tags map[string]string) (Device, error) {
-	return h.updateDevice(ctx, id, func(d *device) error {
+	return h.updateDevice(ctx, id, func(_ *batch, d *device) error {
 		merged := mergeTags(d.rec.Tags, tags)
 		if err := h.checkTags(merged); err != nil {
 			return err
@@ -188,7 +189,7 @@ func (h *Hub) SetTags(ctx context.Context, id iot.DeviceID, tags map[string]stri
 
 // updateDevice changes the record of a device, in line with its messages, and
 // stores it.
-func (h *Hub) updateDevice(ctx context.Context, id iot.DeviceID, change func(*device) error) (Device, error) {
+func (h *Hub) updateDevice(ctx context.Context, id iot.DeviceID, change func(*batch, *device) error) (Device, error) {
 	d, err := h.acquire(ctx, id)
 	if err != nil {
 		return Device{}, err
@@ -196,7 +197,7 @@ func (h *Hub) updateDevice(ctx context.Context, id iot.DeviceID, change func(*de
 	defer h.release(d)
 	var dev Device
 	err = h.do(ctx, d, func(b *batch) error {
-		if err := change(d); err != nil {
+		if err := change(b, d); err != nil {
 			return err
 		}
 		b.st.Put(deviceKey(prefixDevice, d.id), encodeJSON(d.rec))
@@ -222,7 +223,14 @@ func (h *Hub) EnableDevice(ctx context.Context, id iot.DeviceID) (Device, error)
 
 func (h *Hub) setDisabled(ctx context.Context, id iot.DeviceID, disabled bool) (Device, error) {
 	var s *session
-	dev, err := h.updateDevice(ctx, id, func(d *device) error {
+	action := "enable"
+	if disabled {
+		action = "disable"
+	}
+	dev, err := h.updateDevice(ctx, id, func(b *batch, d *device) error {
+		if d.rec.Disabled != disabled {
+			h.lifecycle(&b.st, action, id, d.rec.IotID)
+		}
 		d.rec.Disabled = disabled
 		s = d.sess
 		return nil
@@ -230,11 +238,7 @@ func (h *Hub) setDisabled(ctx context.Context, id iot.DeviceID, disabled bool) (
 	if err != nil {
 		return dev, err
 	}
-	if disabled {
-		h.announce(ctx, id, "disable")
-	} else {
-		h.announce(ctx, id, "enable")
-	}
+	h.announce(ctx, id, action)
 	if s == nil {
 		return dev, nil
 	}
@@ -271,6 +275,7 @@ func (h *Hub) DeleteDevice(ctx context.Context, id iot.DeviceID) error {
 			b.st.Put(deviceKey(prefixDeleted, d.id), encodeJSON(gw))
 			h.unbound(b, d)
 		}
+		h.lifecycle(&b.st, "delete", d.id, d.rec.IotID)
 		d.queue.clear(b, d)
 		d.gone = true
 		return nil

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+
+	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/rules"
+	"github.com/openalink/iot/rules/sql"
+	"github.com/openalink/iot/store"
+	"github.com/openalink/iot/topic"
+)
+
+// RuleSource is the message log as rules see it: custom topics as devices wrote
+// them, everything else under the topics of data forwarding (Forward).
+func (h *Hub) RuleSource() rules.Source { return ruleSource{h} }
+
+type ruleSource struct{ h *Hub }
+
+// End implements rules.Source.
+func (s ruleSource) End(ctx context.Context) (uint64, error) {
+	return s.h.store.End(ctx, streamMessages)
+}
+
+// Read implements rules.Source. A message of a device that was deleted meanwhile is
+// passed on if its bytes need nothing of the registry, and left out otherwise.
+func (s ruleSource) Read(ctx context.Context, from uint64, wanted func(string) bool, follow bool) iter.Seq2[rules.Entry, error] {
+	return func(yield func(rules.Entry, error) bool) {
+		for {
+			news := s.h.news.wait(follow)
+			for rec, err := range s.h.store.Read(ctx, streamMessages, from) {
+				e := rules.Entry{Offset: rec.Offset}
+				if err == nil {
+					from = rec.Offset + 1
+					e.Messages, err = s.messages(ctx, rec, wanted)
+				}
+				if !yield(e, err) || err != nil {
+					return
+				}
+			}
+			if !follow {
+				return
+			}
+			select {
+			case <-news:
+			case <-s.h.closing:
+				return
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// messages forms what is wanted of a record.
+func (s ruleSource) messages(ctx context.Context, rec store.Record, wanted func(string) bool) ([]sql.Message, error) {
+	if name, sure := forwardedTopic(rec.Value); sure && !wanted(name) {
+		return nil, nil
+	}
+	m, err := decodeMessage(rec)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.h.Forward(ctx, m)
+	if err != nil {
+		if !errors.Is(err, ErrUnknownDevice) {
+			s.h.logger.Error("hub: a message is not given to rules", "messageId", m.ID, "topic", m.Topic, "error", err)
+		}
+		return nil, nil
+	}
+	var out []sql.Message
+	for _, f := range list {
+		if wanted(f.Topic) {
+			out = append(out, sql.Message{
+				ID: f.MessageID, Topic: f.Topic, Device: m.Device, Time: f.Time, QoS: m.QoS, Payload: f.Body,
+				Attributes: s.attributes(ctx, m.Device),
+			})
+		}
+	}
+	return out, nil
+}
+
+// attributes looks tags up when a statement asks for one: those of the device, then
+// those of its product.
+func (s ruleSource) attributes(ctx context.Context, id iot.DeviceID) func(string) (string, bool) {
+	return func(key string) (string, bool) {
+		dev, err := s.h.Device(ctx, id)
+		if err != nil {
+			return "", false
+		}
+		if v, ok := dev.Tags[key]; ok {
+			return v, true
+		}
+		p, err := s.h.Product(ctx, id.Product)
+		v, ok := p.Tags[key]
+		return v, ok && err == nil
+	}
+}
+
+// forwardedTopic tells without decoding under which one topic a stored message is
+// forwarded; sure is false when that takes a closer look. Most messages nobody
+// wants are found here. The name is valid as long as value.
+func forwardedTopic(value []byte) (name string, sure bool) {
+	if len(value) < 10 || value[0] != recordFormat {
+		return "", false
+	}
+	r := reader{b: value[10:]}
+	r.bytes()
+	raw := r.bytes()
+	if r.bad {
+		return "", false
+	}
+	name = text(raw)
+	if value[1]&platformMark != 0 {
+		return name, true
+	}
+	if rest, ok := strings.CutPrefix(name, "/sys"); ok && strings.HasPrefix(rest, "/") {
+		return rest, strings.HasSuffix(rest, "/thing/event/property/post")
+	}
+	t, err := topic.Parse(name)
+	return name, err == nil && t.Family == topic.FamilyCustom
+}
+
+// Rules starts a runner of rules over the hub's message log. Source and Store may
+// be left out: they are the hub's. A rate of zero is Limits.Forwarding. Every
+// outcome leaves a log entry with the id of the device's message.
+//
+// The runner belongs to the caller, who closes it before the hub.
+func (h *Hub) Rules(ctx context.Context, c rules.Config) (*rules.Runner, error) {
+	if c.Source == nil {
+		c.Source = h.RuleSource()
+	}
+	if c.Store == nil {
+		c.Store = h.store
+	}
+	if c.Rate == 0 {
+		if c.Rate = h.limits.Forwarding; c.Rate == 0 {
+			c.Rate = -1
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = h.logger
+	}
+	observe := c.Observe
+	c.Observe = func(o rules.Outcome) {
+		h.log(ruleEntry(o))
+		if observe != nil {
+			observe(o)
+		}
+	}
+	return rules.Open(ctx, c)
+}
+
+// ruleEntry is an outcome as a log entry (wire facts section 20: the rules engine
+// receives a message and transmits data).
+func ruleEntry(o rules.Outcome) LogEntry {
+	e := LogEntry{
+		Time: o.Time, MessageID: o.MessageID, Device: o.Device, Kind: Upstream, Operation: OpForward, Status: Success,
+		Topic: o.Topic, Detail: fmt.Sprintf("rule %s, action %s", o.Rule, o.Action),
+	}
+	switch o.Status {
+	case rules.Delivered:
+		return e
+	case rules.Throttled:
+		e.Operation, e.Cause = OpRule, CauseRateLimit
+	case rules.Dropped:
+		e.Operation, e.Cause = OpRule, CauseSlowSink
+	default:
+		e.Cause = CauseSink
+	}
+	e.Status = Failure
+	if o.Cause != "" {
+		e.Detail += ": " + string(o.Status) + ": " + o.Cause
+	}
+	return e
+}
