@@ -6,18 +6,30 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
-	"strings"
+	"time"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/hub"
 )
 
 func (a *api) properties(r *http.Request) (any, error) {
-	var names []string
-	if list := r.URL.Query().Get("identifiers"); list != "" {
-		names = strings.Split(list, ",")
+	if r.URL.Query().Get("live") != "true" {
+		return a.hub.Properties(r.Context(), deviceOf(r), identifiers(r)...)
 	}
-	return a.hub.Properties(r.Context(), deviceOf(r), names...)
+	answer, err := a.hub.FetchProperties(r.Context(), deviceOf(r), identifiers(r)...)
+	if err != nil {
+		return nil, err
+	}
+	var values map[string]json.RawMessage
+	if err := json.Unmarshal(answer.Data, &values); err != nil {
+		return nil, &Error{Status: http.StatusBadGateway, Code: "BadAnswer", Message: "the device answered no object"}
+	}
+	out := make(map[string]hub.Value, len(values))
+	now := time.Now().UTC()
+	for name, v := range values {
+		out[name] = hub.Value{Value: v, Time: now}
+	}
+	return out, nil
 }
 
 // callIn is the body of a call to a device.

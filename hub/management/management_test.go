@@ -274,6 +274,7 @@ func TestEveryOperation(t *testing.T) {
 	ok("PATCH", one+"/shadow", `{"desired":{"hue":1,"mode":"eco"}}`, nil)
 	ok("PUT", one+"/shadow", `{"desired":{"hue":2},"version":7}`, nil)
 	ok("GET", one+"/shadow/history", "", nil)
+	modelOperations(t, s)
 	ok("DELETE", one, "", nil)
 
 	c := s.connect("chat-1")

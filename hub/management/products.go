@@ -27,6 +27,9 @@ type Product struct {
 	DynamicRegister bool              `json:"dynamicRegister"`
 	Topics          []Class           `json:"topics,omitempty"`
 	Tags            map[string]string `json:"tags,omitempty"`
+	Validation      hub.Validation    `json:"validation,omitempty"` // strict, reject or off
+	DataFormat      hub.DataFormat    `json:"dataFormat,omitempty"` // json or raw
+	Script          string            `json:"script,omitempty"`     // JavaScript of a raw product
 	Created         time.Time         `json:"created,omitzero"`
 }
 
@@ -60,13 +63,14 @@ func (p Product) ForHub() (hub.Product, error) {
 	return hub.Product{
 		Key: p.ProductKey, Secret: auth.NewSecret(p.ProductSecret), Name: p.Name, Gateway: p.NodeType == "gateway",
 		DynamicRegister: p.DynamicRegister, Topics: classes, Tags: p.Tags,
+		Validation: p.Validation, DataFormat: p.DataFormat, Script: p.Script,
 	}, nil
 }
 
 func productJSON(p hub.Product, withSecret bool) Product {
 	out := Product{
 		ProductKey: p.Key, Name: p.Name, NodeType: "device", DynamicRegister: p.DynamicRegister,
-		Tags: p.Tags, Created: p.Created,
+		Tags: p.Tags, Created: p.Created, Validation: p.Validation, DataFormat: p.DataFormat, Script: p.Script,
 	}
 	if p.Gateway {
 		out.NodeType = "gateway"
@@ -122,6 +126,9 @@ type productPatch struct {
 	DynamicRegister *bool              `json:"dynamicRegister"`
 	Topics          *[]Class           `json:"topics"`
 	Tags            *map[string]string `json:"tags"`
+	Validation      *hub.Validation    `json:"validation"`
+	DataFormat      *hub.DataFormat    `json:"dataFormat"`
+	Script          *string            `json:"script"`
 }
 
 func (a *api) updateProduct(r *http.Request) (any, error) {
@@ -149,11 +156,25 @@ func (a *api) updateProduct(r *http.Request) (any, error) {
 		if in.Tags != nil {
 			p.Tags = *in.Tags
 		}
+		in.format(p)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return productJSON(p, false), nil
+}
+
+// format changes how devices are understood.
+func (in *productPatch) format(p *hub.Product) {
+	if in.Validation != nil {
+		p.Validation = *in.Validation
+	}
+	if in.DataFormat != nil {
+		p.DataFormat = *in.DataFormat
+	}
+	if in.Script != nil {
+		p.Script = *in.Script
+	}
 }
 
 func (a *api) deleteProduct(r *http.Request) (any, error) {

@@ -86,7 +86,6 @@ func (p *Product) apply(ctx context.Context, h *hub.Hub) error {
 			return err
 		}
 	}
-	want.Validation = p.Validation
 	_, err = h.CreateProduct(ctx, want)
 	return err
 }

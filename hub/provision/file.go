@@ -9,7 +9,6 @@ import (
 	"io"
 
 	"github.com/openalink/iot/auth"
-	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/hub/management"
 )
 
@@ -24,8 +23,7 @@ type File struct {
 // thing model.
 type Product struct {
 	management.Product
-	TSL        json.RawMessage `json:"tsl"`
-	Validation hub.Validation  `json:"validation"` // strict, reject or off
+	TSL json.RawMessage `json:"tsl"`
 }
 
 // Device is a device to import with its secret and tags.

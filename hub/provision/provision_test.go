@@ -82,3 +82,33 @@ func Example() {
 	// product a1Fleet0001: ok
 	// device a1Fleet0001/lamp-1: ok
 }
+
+// TestModelledProducts wants the fields of thing models imported and refused.
+func TestModelledProducts(t *testing.T) {
+	h := open(t)
+	f, err := provision.Read(strings.NewReader(`{"products": [
+		{"productKey": "a1Model0001", "validation": "reject", "dataFormat": "json",
+		 "tsl": {"properties": [{"identifier": "Level", "accessMode": "rw", "dataType": {"type": "int"}}]}},
+		{"productKey": "a1Model0002", "tsl": {"properties": [{"identifier": "Level"}]}},
+		{"productKey": "a1Model0003", "dataFormat": "raw", "script": "function rawDataToProtocol() {}"},
+		{"productKey": "a1Model0004", "dataFormat": "raw"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed []string
+	_ = f.Apply(t.Context(), h, func(l provision.Line) {
+		if l.Err != nil {
+			failed = append(failed, l.Name)
+		}
+	})
+	if len(failed) != 2 || failed[0] != "a1Model0002" || failed[1] != "a1Model0003" { // no engine for scripts here
+		t.Errorf("failed %v", failed)
+	}
+	p, err := h.Product(t.Context(), "a1Model0001")
+	if err != nil || p.Validation != hub.Reject || p.Model == nil || len(p.Model.Properties) != 1 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if p, err = h.Product(t.Context(), "a1Model0004"); err != nil || p.DataFormat != hub.Raw {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
