@@ -411,3 +411,31 @@ func (h *Hub) ExplainUpdate(ctx context.Context, campaign string, device string)
 	}
 	return r.engine.Explain(time.Now(), device), nil
 }
+
+// CancelUpdate takes a device out of a campaign that is not done with it. Errors
+// wrap ErrUnknownCampaign, ErrUnknownDevice or ErrInvalid.
+func (h *Hub) CancelUpdate(ctx context.Context, campaign, device, why string) error {
+	c, err := h.Campaign(ctx, campaign)
+	if err != nil {
+		return err
+	}
+	d, err := h.acquire(ctx, iot.DeviceID{Product: c.Product, Name: device})
+	if err != nil {
+		return err
+	}
+	defer h.release(d)
+	return h.do(ctx, d, func(b *batch) error {
+		u := h.ota
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		r := u.campaigns[campaign]
+		if r == nil || !r.engine.Cancel(b.now, device, cmp.Or(why, "by hand")) {
+			return fmt.Errorf("%w: campaign %s has nothing to cancel for %s", ErrInvalid, campaign, device)
+		}
+		u.keepJob(b, d, r)
+		if module := r.engine.Plan().Module; !u.busy(d, module) {
+			d.queue.dropSlot(b, d, noticeSlot(module))
+		}
+		return nil
+	})
+}

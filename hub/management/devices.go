@@ -25,6 +25,7 @@ type Device struct {
 	SystemTags   map[string]string `json:"systemTags,omitempty"`
 	Created      time.Time         `json:"created,omitzero"`
 	Activated    time.Time         `json:"activated,omitzero"`
+	Versions     map[string]string `json:"versions,omitempty"` // of firmware
 }
 
 // ForHub turns the JSON form into the hub's.
@@ -37,7 +38,7 @@ func (d Device) ForHub() hub.Device {
 func deviceJSON(d hub.Device, withSecret bool) Device {
 	out := Device{
 		ProductKey: d.ID.Product, DeviceName: d.ID.Name, IotID: d.IotID, State: d.State,
-		Tags: d.Tags, SystemTags: d.System, Created: d.Created, Activated: d.Activated,
+		Tags: d.Tags, SystemTags: d.System, Created: d.Created, Activated: d.Activated, Versions: d.Versions,
 	}
 	if withSecret {
 		out.DeviceSecret = d.Secret.Reveal()

@@ -13,6 +13,7 @@ import (
 
 	"github.com/openalink/iot/alink"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/ota"
 	"github.com/openalink/iot/shadow"
 )
 
@@ -39,6 +40,11 @@ var known = []struct {
 }{
 	{hub.ErrUnknownProduct, http.StatusNotFound, "UnknownProduct"},
 	{hub.ErrUnknownDevice, http.StatusNotFound, "UnknownDevice"},
+	{hub.ErrUnknownPackage, http.StatusNotFound, "UnknownPackage"},
+	{hub.ErrUnknownCampaign, http.StatusNotFound, "UnknownCampaign"},
+	{hub.ErrUnknownConfig, http.StatusNotFound, "UnknownConfig"},
+	{ota.ErrDigest, http.StatusBadRequest, "DigestMismatch"},
+	{ota.ErrSignature, http.StatusForbidden, "SignatureMismatch"},
 	{hub.ErrUnknownDownlink, http.StatusNotFound, "UnknownMessage"},
 	{hub.ErrExists, http.StatusConflict, "Exists"},
 	{hub.ErrConflict, http.StatusPreconditionFailed, "Changed"},

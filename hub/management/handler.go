@@ -59,11 +59,12 @@ type route struct {
 	class   class // which rate limit it counts against
 	serve   func(r *http.Request) (any, error)
 	stream  func(w http.ResponseWriter, r *http.Request) error // instead of serve
+	large   bool                                               // the body has bounds of its own
 }
 
 func (a *api) routes() []route {
 	const device = "/api/v1/devices/{pk}/{dn}"
-	return []route{
+	return append(a.updateRoutes(), []route{
 		{pattern: "GET /api/v1/openapi.json", stream: serveOpenAPI},
 		{pattern: "GET /api/v1/products", serve: a.listProducts},
 		{pattern: "POST /api/v1/products", serve: a.createProduct},
@@ -108,7 +109,7 @@ func (a *api) routes() []route {
 		{pattern: "POST /api/v1/broadcast", class: classBroadcast, serve: a.broadcast},
 		{pattern: "GET /api/v1/messages", serve: a.messages},
 		{pattern: "GET /api/v1/logs", serve: a.logs},
-	}
+	}...)
 }
 
 // maxBody is the largest request body: a thousand devices, or a message in base64.
@@ -125,7 +126,9 @@ func (a *api) guard(op route) http.Handler {
 			a.fail(w, err)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if !op.large {
+			r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		}
 		if op.stream != nil {
 			if err := op.stream(w, r); err != nil {
 				a.fail(w, err)
