@@ -63,7 +63,7 @@ function transformPayload(topic, raw) {
 // frame is twenty bytes of a report.
 var frame = []byte{0, 0, 0, 1, 4, 0x01, 0x2c, 1, 0x41, 0xac, 0, 0, 0xff, 0xfe, 0x80, 0x7f, 0, 1, 2, 3}
 
-var device = iot.DeviceID{Product: "a1Raw000001", Name: "d-1"}
+var device = iot.DeviceID{Product: "a1Raw000001", Name: "dev-1"}
 
 func compile(t testing.TB, e quickjs.Engine, source string) *quickjs.Script {
 	t.Helper()
