@@ -40,7 +40,7 @@ func bubble(t *testing.T, cfg hub.Config, f func(t *testing.T, p *platform)) {
 
 // platform is a hub under test with one product.
 type platform struct {
-	t       *testing.T
+	t       testing.TB
 	hub     *hub.Hub
 	store   store.Engine
 	product hub.Product

@@ -27,7 +27,7 @@ import (
 	"github.com/openalink/iot/store/mem"
 )
 
-func wish(t *testing.T, desired string) *shadow.Request {
+func wish(t testing.TB, desired string) *shadow.Request {
 	t.Helper()
 	r, err := shadow.Update([]byte(desired))
 	if err != nil {
