@@ -37,6 +37,12 @@ var layers = map[string][]string{
 	// L2, rules
 	"rules/sql": {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},
 	"rules":     {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "github.com/tidwall/"},
+	// L2, sinks of rules
+	"rules/webhook":   {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "github.com/tidwall/"},
+	"rules/file":      {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "github.com/tidwall/"},
+	"rules/database":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "github.com/tidwall/"},
+	"rules/influx":    {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "github.com/tidwall/"},
+	"rules/republish": {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "github.com/tidwall/"},
 	// L3
 	"device": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
 	"bridge": {".", "topic", "auth", "hal", "store", "alink", "tsl", "device", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
@@ -54,7 +60,7 @@ var layers = map[string][]string{
 
 // open packages may import anything of the module: programs, and what is only
 // for tests.
-var open = []string{"iottest", "hal/haltest", "store/storetest", "examples/", "internal/"}
+var open = []string{"iottest", "hal/haltest", "store/storetest", "rules/sinktest", "examples/", "internal/"}
 
 func TestLayers(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f",

@@ -179,3 +179,15 @@ func ruleEntry(o rules.Outcome) LogEntry {
 	}
 	return e
 }
+
+// PublishTo is Publish for rules (republish.Publisher): what would fail the next
+// time too is marked permanent.
+func (h *Hub) PublishTo(ctx context.Context, id iot.DeviceID, topicName string, payload []byte, qos iot.QoS) error {
+	_, err := h.Publish(ctx, id, topicName, payload, SendOptions{QoS: qos})
+	for _, lasting := range []error{ErrUnknownDevice, ErrInvalid, ErrTooLarge, ErrOffline, ErrNotSubscribed} {
+		if errors.Is(err, lasting) {
+			return rules.Permanent(err)
+		}
+	}
+	return err
+}
