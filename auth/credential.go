@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"unsafe"
 )
 
 // Credential is what a client shows to prove who it is: a Password, a Token, a
@@ -13,15 +14,36 @@ import (
 type Credential interface{ credential() }
 
 // Password is the password field of an MQTT CONNECT: a signature in hex, or a
-// token, depending on the rest of the login.
-//
-// Password and Token print as "***". They are plain bytes, so unlike a Secret
-// they cannot hide where fmt does not ask how a value wants to be printed: in
-// unexported fields. Keep them out of structs that may be printed.
-type Password []byte
+// token, depending on the rest of the login. Everything that prints, logs or
+// encodes it shows "***", in unexported fields too; Bytes is the one way to them.
+type Password struct{ hiddenBytes }
 
-// Token is a token issued by the platform (HTTP, CoAP, pre-authentication).
-type Token []byte
+// NewPassword wraps a password. Bytes are not copied: they belong to whoever
+// showed the credential.
+func NewPassword[T string | []byte](password T) Password {
+	return Password{hide([]byte(password))}
+}
+
+// Token is a token issued by the platform (HTTP, CoAP, pre-authentication). It
+// hides like a Password.
+type Token struct{ hiddenBytes }
+
+// NewToken wraps a token. Bytes are not copied.
+func NewToken[T string | []byte](token T) Token {
+	return Token{hide([]byte(token))}
+}
+
+// hiddenBytes are bytes that fmt cannot find: it follows pointers to slices, but
+// not to a byte.
+type hiddenBytes struct {
+	first *byte
+	n     int
+}
+
+func hide(b []byte) hiddenBytes { return hiddenBytes{unsafe.SliceData(b), len(b)} }
+
+// Bytes returns what is hidden.
+func (h hiddenBytes) Bytes() []byte { return unsafe.Slice(h.first, h.n) }
 
 // Certificate is the client certificate of a finished TLS handshake, leaf
 // first, already verified against the listener's roots.

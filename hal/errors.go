@@ -72,3 +72,7 @@ func (e *RejectedError) Error() string {
 
 // Unwrap returns the cause.
 func (e *RejectedError) Unwrap() error { return e.Err }
+
+// ErrOtherAuth means that the devices of the product log in another way, such as
+// with certificates.
+var ErrOtherAuth = errors.New("hal: devices of this product log in another way")

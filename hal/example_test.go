@@ -18,7 +18,7 @@ import (
 type doorman struct{}
 
 func (doorman) Connect(_ context.Context, r *hal.ConnectRequest) (hal.Accepted, error) {
-	if word, ok := r.Credential.(auth.Password); !ok || string(word) != "please" {
+	if word, ok := r.Credential.(auth.Password); !ok || string(word.Bytes()) != "please" {
 		return hal.Accepted{}, &hal.RefusedError{Reason: hal.BadCredentials}
 	}
 	return hal.Accepted{Session: listener{}}, nil
@@ -41,7 +41,7 @@ func Example() {
 	if refused, ok := errors.AsType[*hal.RefusedError](err); ok {
 		fmt.Println("refused:", refused.Reason)
 	}
-	accepted, _ := access.Connect(context.Background(), &hal.ConnectRequest{Credential: auth.Password("please")})
+	accepted, _ := access.Connect(context.Background(), &hal.ConnectRequest{Credential: auth.NewPassword("please")})
 	accepted.Session.Receive(context.Background(), iot.Message{Topic: "greeting", Payload: []byte("hello")}, func([]iot.Message, error) {})
 	accepted.Session.Close(hal.CauseClient)
 	// Output:

@@ -9,12 +9,16 @@ import (
 	"strings"
 	"time"
 
+	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/topic"
 )
 
-// Connect implements hal.Access: the login of a device with its triple
-// (wire facts section 3.2). A refused login leaves one log entry with its cause.
+// Connect implements hal.Access: the login of a device with its signature, a
+// token or a certificate (wire facts sections 3.2, 4 and 5), or the short
+// connection of one that registers. A refused login leaves one log entry with its
+// cause.
 func (h *Hub) Connect(ctx context.Context, r *hal.ConnectRequest) (hal.Accepted, error) {
 	s, resumed, err := h.connect(ctx, r)
 	if err != nil {
@@ -25,36 +29,49 @@ func (h *Hub) Connect(ctx context.Context, r *hal.ConnectRequest) (hal.Accepted,
 	}, nil
 }
 
-func (h *Hub) connect(ctx context.Context, r *hal.ConnectRequest) (*session, bool, error) {
+func (h *Hub) connect(ctx context.Context, r *hal.ConnectRequest) (hal.Session, bool, error) {
 	if h.draining.Load() {
 		return nil, false, &hal.RefusedError{Reason: hal.Unavailable, Err: ErrClosed}
 	}
-	login, reason, err := parseLogin(r)
+	l, reason, err := h.parseLogin(ctx, r)
+	if h.guard.tooMany(r.RemoteAddr, l.device) {
+		return nil, false, h.refuse(l, hal.Unavailable, CauseRateLimit, fmt.Errorf("%w: failed logins", ErrThrottled))
+	}
 	if err != nil {
-		return nil, false, h.refuse(login, reason, refusalCause(reason), err)
+		h.guard.failed(r.RemoteAddr, l.device)
+		return nil, false, h.refuse(l, reason, refusalCause(reason), err)
+	}
+	if l.kind == loginRegister || l.kind == loginRegNWL {
+		s, err := h.enrolOver(ctx, r, l)
+		return s, false, err
 	}
 	if err := h.checkKeepAlive(r); err != nil {
-		return nil, false, h.refuse(login, hal.NotAuthorized, CauseBadKeepAlive, err)
+		return nil, false, h.refuse(l, hal.NotAuthorized, CauseBadKeepAlive, err)
 	}
-	if h.connects.take(time.Now().UnixNano(), 1) > 0 {
-		return nil, false, h.refuse(login, hal.Unavailable, CauseRateLimit, fmt.Errorf("%w: logins a second of the hub", ErrThrottled))
-	}
-	d, err := h.authenticate(ctx, login)
+	d, err := h.authenticate(ctx, r, l)
 	if err != nil {
 		return nil, false, err
 	}
-	s := h.newSession(d, r, login)
-	resumed, err := h.open(ctx, s, login)
+	s := h.newSession(d, r, l)
+	resumed, err := h.open(ctx, s, l)
 	if err != nil {
 		return nil, false, err
 	}
+	h.welcome(r, s, l)
+	return s, resumed, nil
+}
+
+// welcome does what is due right behind a login.
+func (h *Hub) welcome(r *hal.ConnectRequest, s *session, l login) {
 	if r.Will {
 		h.log(LogEntry{
-			Device: d.id, Kind: Behaviour, Operation: OpConnect, Status: Success,
+			Device: s.d.id, Kind: Behaviour, Operation: OpConnect, Status: Success,
 			Cause: CauseIgnored, Detail: "wills are accepted and never sent",
 		})
 	}
-	return s, resumed, nil
+	if l.kind == loginCert { // it may not know its name (wire facts section 5.1)
+		s.sendNow(h.ctx, iot.Message{Topic: topic.Ext("auth/identity/response", iot.DeviceID{}), Payload: jsonText(nameOf(s.d.id))}, nil)
+	}
 }
 
 func refusalCause(r hal.Reason) LogCause {
@@ -81,36 +98,43 @@ func (h *Hub) checkKeepAlive(r *hal.ConnectRequest) error {
 	return nil
 }
 
-// authenticate finds the device and checks its sign. Unknown device and wrong
+// authenticate finds the device and checks its proof. Unknown device and wrong
 // secret take the same work and get the same answer.
-func (h *Hub) authenticate(ctx context.Context, l login) (*device, error) {
-	if kind, ok := l.client.Get("authtype"); ok && kind != "" {
-		return nil, h.refuse(l, hal.NotAuthorized, CauseLoginKind, fmt.Errorf("%w: login kind %.32q", ErrInvalid, kind))
-	}
+func (h *Hub) authenticate(ctx context.Context, r *hal.ConnectRequest, l login) (*device, error) {
 	d, err := h.acquire(ctx, l.device)
 	switch {
 	case errors.Is(err, ErrUnknownDevice), errors.Is(err, ErrUnknownProduct):
 		_ = l.client.Verify(l.password, l.device, h.decoy)
+		h.guard.failed(r.RemoteAddr, l.device)
 		return nil, h.refuse(l, hal.BadCredentials, CauseBadCredentials, err)
 	case err != nil:
 		return nil, h.refuse(l, hal.Unavailable, CauseSystemError, err)
 	}
-	secret, err := h.secretOf(ctx, d)
-	if err == nil {
-		err = l.client.Verify(l.password, l.device, secret)
-	}
-	if err == nil {
-		err = h.admit(l, d)
-	} else if errors.Is(err, auth.ErrBadSign) || errors.Is(err, auth.ErrUnknownDevice) {
-		err = h.refuse(l, hal.BadCredentials, CauseBadCredentials, err)
+	if err = h.verify(ctx, l, d); err != nil {
+		err = h.refuseProof(r, l, err)
 	} else {
-		err = h.refuse(l, hal.Unavailable, CauseSystemError, err)
+		err = h.admit(l, d)
 	}
 	if err != nil {
 		h.release(d)
 		return nil, err
 	}
 	return d, nil
+}
+
+// refuseProof answers a proof that verify did not accept.
+func (h *Hub) refuseProof(r *hal.ConnectRequest, l login, err error) error {
+	switch {
+	case errors.Is(err, errLoginKind):
+		return h.refuse(l, hal.NotAuthorized, CauseLoginKind, err)
+	case errors.Is(err, auth.ErrTokenExpired), errors.Is(err, auth.ErrBadSign) && l.kind == loginToken:
+		h.guard.failed(r.RemoteAddr, l.device)
+		return h.refuse(l, hal.Unavailable, CauseBadCredentials, err) // wire facts section 3.3
+	case errors.Is(err, auth.ErrBadSign), errors.Is(err, auth.ErrUnknownDevice), errors.Is(err, auth.ErrBadMethod):
+		h.guard.failed(r.RemoteAddr, l.device)
+		return h.refuse(l, hal.BadCredentials, CauseBadCredentials, err)
+	}
+	return h.refuse(l, hal.Unavailable, CauseSystemError, err)
 }
 
 // admit decides about a device that proved who it is.
@@ -120,6 +144,10 @@ func (h *Hub) admit(l login, d *device) error {
 	d.mu.Unlock()
 	if disabled || gone {
 		return h.refuse(l, hal.NotAuthorized, CauseDisabledDevice, ErrDisabled)
+	}
+	// Only logins that would succeed count: wrong ones lock nobody out.
+	if h.connects.take(time.Now().UnixNano(), 1) > 0 {
+		return h.refuse(l, hal.Unavailable, CauseRateLimit, fmt.Errorf("%w: logins a second of the hub", ErrThrottled))
 	}
 	if h.rates.logins.takeShared(&d.connects, time.Now().UnixNano(), 1) > 0 {
 		return h.refuse(l, hal.Unavailable, CauseRateLimit, fmt.Errorf("%w: %d logins a minute", ErrThrottled, h.limits.ConnectsPerMinute))

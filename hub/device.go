@@ -51,6 +51,12 @@ type deviceRecord struct {
 	Disabled      bool              `json:"disabled,omitempty"`
 	Gateway       string            `json:"gateway,omitempty"`    // of a bound sub-device
 	Registered    bool              `json:"registered,omitempty"` // its secret was handed out
+	// ClientID and Token are what a device nobody made beforehand logs in with.
+	ClientID string `json:"clientId,omitempty"`
+	Token    string `json:"token,omitempty"`
+	// Epoch rises when all tokens of the device are revoked.
+	Epoch uint32   `json:"epoch,omitempty"`
+	Certs []string `json:"certs,omitempty"` // fingerprints bound to it
 
 	Desired    map[string]DesiredProperty `json:"desired,omitempty"` // never changed in place
 	DesiredSeq int64                      `json:"desiredSeq,omitempty"`
@@ -81,6 +87,7 @@ type device struct {
 	mu     sync.Mutex
 	rec    deviceRecord
 	secret auth.Secret
+	token  auth.Secret    // of rec.Token
 	gone   bool           // deleted
 	sess   *session       // the connection, if any
 	stored *storedSession // what a clean session 0 resumes; nil otherwise
@@ -113,6 +120,7 @@ const (
 	prefixIotID   = "i/"  // IotID to device
 	prefixShadow  = "w/"  // shadow document
 	prefixTopo    = "gw/" // gw/{gateway}/{sub-device}: bound
+	prefixCert    = "c/"  // fingerprint of a certificate to device
 	prefixDeleted = "x/"  // a deleted sub-device, with the gateway it had
 )
 

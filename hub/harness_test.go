@@ -182,10 +182,10 @@ func (p *platform) login(d hub.Device, o loginOptions) (*client, error) {
 	}
 	r := &hal.ConnectRequest{
 		Protocol: "mqtt", Version: 4, ClientID: tr.ClientID, UserName: tr.UserName,
-		Credential: auth.Password(tr.Password.Reveal()), KeepAlive: o.keepAlive, CleanSession: o.clean, Will: o.will, Link: c.link,
+		Credential: auth.NewPassword(tr.Password.Reveal()), KeepAlive: o.keepAlive, CleanSession: o.clean, Will: o.will, Link: c.link,
 	}
 	if o.password != "" {
-		r.Credential = auth.Password(o.password)
+		r.Credential = auth.NewPassword(o.password)
 	}
 	if o.clientID != "" {
 		r.ClientID = o.clientID

@@ -35,6 +35,18 @@ type Config struct {
 	// secret cannot be had is refused as unavailable. The devices must be
 	// registered all the same.
 	Secrets auth.SecretSource
+	// Sealer, when set, seals every secret before it is stored. What was stored
+	// without is read all the same, and sealed when it changes.
+	Sealer Sealer
+	// HideUnknown answers requests that prove an identity over HTTPS with 401 both
+	// for an unknown device and for a wrong signature.
+	HideUnknown bool
+	// PlainRegistration allows devices to register over connections without TLS,
+	// which shows their secrets to whoever listens: for tests, or behind something
+	// that ends TLS.
+	PlainRegistration bool
+	// ID2 checks logins with authtype id2; nil refuses them.
+	ID2 ID2Verifier
 	// LogSink takes the log entries instead of the store.
 	LogSink LogSink
 	// RenumberShadows takes shadow updates of devices with a version that is not
@@ -66,6 +78,13 @@ type Hub struct {
 	store   store.Engine
 	limits  Limits
 	secrets auth.SecretSource
+	sealer  Sealer
+	id2     ID2Verifier
+	guard   loginGuard
+	tokens  tokens
+
+	hideUnknown, plainRegistration bool
+
 	logger  *slog.Logger
 	sink    LogSink
 	ownSink bool // sink is the embedder's
@@ -130,7 +149,7 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 		return nil, fmt.Errorf("%w: Config.Store is nil", ErrInvalid)
 	}
 	h := newHub(cfg)
-	if err := errors.Join(h.handlers(), h.loadIDs(ctx), h.loadProducts(ctx), h.settlePresence(ctx), h.loadUpdates(ctx, cfg.OTA)); err != nil {
+	if err := errors.Join(h.handlers(), h.loadIDs(ctx), h.loadTokenKeys(ctx), h.loadProducts(ctx), h.settlePresence(ctx), h.loadUpdates(ctx, cfg.OTA)); err != nil {
 		h.cancel()
 		return nil, err
 	}
@@ -143,6 +162,7 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 
 func newHub(cfg Config) *Hub {
 	h := &Hub{
+		sealer: cfg.Sealer, id2: cfg.ID2, hideUnknown: cfg.HideUnknown, plainRegistration: cfg.PlainRegistration,
 		store: cfg.Store, logger: cfg.Logger, sink: cfg.LogSink, ownSink: cfg.LogSink != nil, history: cfg.History,
 		scripts: cfg.Scripts, codecs: cfg.Codecs,
 		calls: alink.NewCalls(maxCalls), mux: alink.NewMux(), devices: newRegistry(),
@@ -158,6 +178,7 @@ func newHub(cfg Config) *Hub {
 		RenumberStale: cfg.RenumberShadows,
 	}
 	h.setRates()
+	h.guard.init(&h.limits)
 	if h.logger == nil {
 		h.logger = slog.New(slog.DiscardHandler)
 	}

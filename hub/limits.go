@@ -57,6 +57,16 @@ type Limits struct {
 	SubRequests      int
 	BatchLogins      int
 
+	// FailedLogins is how many failed logins a minute an address may have, and a
+	// device name; beyond them an address that fails is refused unheard (CONNACK 3),
+	// and logs in again when the minute is over. An address that did not fail is
+	// heard, so that nobody can lock a device out.
+	FailedLogins int
+	// TokenTTL is how long a token for HTTP and CoAP is good, PreAuthTTL one for
+	// MQTT. Zero means the default.
+	TokenTTL   time.Duration
+	PreAuthTTL time.Duration
+
 	// ShadowBytes, ShadowDepth and ShadowMembers bound a shadow document; beyond
 	// them a change is refused with 400 or 408. ShadowRequests is requests a second
 	// of a device; the next one is not answered.
@@ -136,6 +146,9 @@ func DefaultLimits() Limits {
 		SubDevicesOnline:   1_500,
 		SubRequests:        100,
 		BatchLogins:        5,
+		FailedLogins:       30,
+		TokenTTL:           48 * time.Hour,
+		PreAuthTTL:         week,
 		ShadowBytes:        16 << 10,
 		ShadowDepth:        5,
 		ShadowMembers:      128,
@@ -186,6 +199,12 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Unacked <= 0 {
 		l.Unacked = d.Unacked
+	}
+	if l.TokenTTL <= 0 {
+		l.TokenTTL = d.TokenTTL
+	}
+	if l.PreAuthTTL <= 0 {
+		l.PreAuthTTL = d.PreAuthTTL
 	}
 	if l.SubRequests <= 0 {
 		l.SubRequests = d.SubRequests

@@ -51,6 +51,7 @@ type Operation string
 const (
 	OpConnect     Operation = "connect"
 	OpDisconnect  Operation = "disconnect"
+	OpRegister    Operation = "register" // a device asking for credentials of its own
 	OpSubscribe   Operation = "subscribe"
 	OpUnsubscribe Operation = "unsubscribe"
 	// OpPublish is a device publishing: "Device publish message to topic".

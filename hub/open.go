@@ -11,8 +11,8 @@ import (
 func (h *Hub) newSession(d *device, r *hal.ConnectRequest, l login) *session {
 	s := &session{
 		h: h, d: d, link: r.Link, clean: r.CleanSession,
-		extRRPC: l.extRRPC(),
-		ended:   make(chan struct{}), room: make(chan struct{}, 1), limited: h.rates.uplinkLimited(),
+		extRRPC: l.extRRPC(), byToken: l.kind == loginToken || l.kind == loginConnNWL, cert: l.cert.Fingerprint(),
+		ended: make(chan struct{}), room: make(chan struct{}, 1), limited: h.rates.uplinkLimited(),
 	}
 	if d.product.gateway {
 		s.gw = new(gateway)

@@ -28,6 +28,9 @@ type Product struct {
 	// DynamicRegister allows registered devices to fetch their DeviceSecret with the
 	// ProductSecret, once.
 	DynamicRegister bool
+	// X509 has the devices log in with certificates instead of secrets: see
+	// Hub.BindCertificate.
+	X509 bool
 	// Topics are the classes of custom topics. Nil means topic.DefaultClasses.
 	Topics []topic.Class
 	// Model is the thing model: what properties, events and services there are. Nil
@@ -68,6 +71,7 @@ type product struct {
 	raw   atomic.Pointer[rawProduct] // nil for products of plain JSON
 	// gateway never changes: its devices carry sub-devices.
 	gateway bool
+	x509    atomic.Bool
 	mu      sync.Mutex // guards what follows and orders its commits; taken inside products.mu
 	rec     productRecord
 	secret  auth.Secret
@@ -81,6 +85,7 @@ type productRecord struct {
 	Name            string            `json:"name,omitempty"`
 	Gateway         bool              `json:"gateway,omitempty"`
 	DynamicRegister bool              `json:"dynamicRegister,omitempty"`
+	X509            bool              `json:"x509,omitempty"`
 	Topics          []topic.Class     `json:"topics"`
 	Tags            map[string]string `json:"tags,omitempty"`
 	Model           *tsl.Model        `json:"model,omitempty"`
@@ -93,7 +98,7 @@ type productRecord struct {
 
 func (r productRecord) public(secret auth.Secret) Product {
 	return Product{
-		Key: r.Key, Secret: secret, Name: r.Name, Gateway: r.Gateway, DynamicRegister: r.DynamicRegister,
+		Key: r.Key, Secret: secret, Name: r.Name, Gateway: r.Gateway, DynamicRegister: r.DynamicRegister, X509: r.X509,
 		Topics: slices.Clone(r.Topics), Tags: cloneTags(r.Tags), Created: r.Created,
 		Model: r.Model, Validation: r.Validation, DataFormat: r.DataFormat, Script: r.Script,
 	}
@@ -144,13 +149,14 @@ func (h *Hub) CreateProduct(ctx context.Context, p Product) (Product, error) {
 		p.Secret = auth.NewSecret(h.randomText(16))
 	}
 	made := &product{secret: p.Secret, gateway: p.Gateway, rec: productRecord{
-		Key: p.Key, Secret: p.Secret.Reveal(), Name: p.Name, Gateway: p.Gateway, DynamicRegister: p.DynamicRegister,
+		Key: p.Key, Secret: h.seal(p.Secret, p.Key), X509: p.X509, Name: p.Name, Gateway: p.Gateway, DynamicRegister: p.DynamicRegister,
 		Topics: slices.Clone(p.Topics), Tags: cloneTags(p.Tags), Created: time.Now().UTC(),
 		Model: p.Model, Validation: p.Validation, DataFormat: p.DataFormat, Script: p.Script,
 	}}
 	made.acl.Store(acl)
 	made.judge.Store(j)
 	made.raw.Store(raw)
+	made.x509.Store(p.X509)
 	if err := made.save(ctx, h); err != nil {
 		raw.close()
 		return Product{}, err
@@ -233,7 +239,7 @@ func (h *Hub) UpdateProduct(ctx context.Context, key string, change func(*Produc
 	old := p.rec
 	p.rec.Model, p.rec.Validation = want.Model, want.Validation
 	p.rec.DataFormat, p.rec.Script = want.DataFormat, want.Script
-	p.rec.Name, p.rec.DynamicRegister = want.Name, want.DynamicRegister
+	p.rec.Name, p.rec.DynamicRegister, p.rec.X509 = want.Name, want.DynamicRegister, want.X509
 	p.rec.Topics, p.rec.Tags = slices.Clone(want.Topics), cloneTags(want.Tags)
 	if err := p.save(ctx, h); err != nil {
 		p.rec = old
@@ -247,6 +253,7 @@ func (h *Hub) UpdateProduct(ctx context.Context, key string, change func(*Produc
 	if before := p.raw.Swap(raw); before != raw {
 		before.close()
 	}
+	p.x509.Store(want.X509)
 	return p.rec.public(p.secret), nil
 }
 
@@ -305,7 +312,11 @@ func (h *Hub) loadProducts(ctx context.Context) error {
 		if err := decodeJSON(e.Value, &p.rec); err != nil {
 			return errors.Join(fmt.Errorf("hub: product record %q", e.Key), err)
 		}
-		p.secret, p.gateway = auth.NewSecret(p.rec.Secret), p.rec.Gateway
+		if p.secret, err = h.unsealText(p.rec.Secret, p.rec.Key); err != nil {
+			return fmt.Errorf("hub: product record %q: %w", e.Key, err)
+		}
+		p.gateway = p.rec.Gateway
+		p.x509.Store(p.rec.X509)
 		acl, err := topic.NewACL(p.rec.Topics)
 		if err != nil {
 			return fmt.Errorf("hub: product record %q: %w", e.Key, err)

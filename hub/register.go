@@ -31,6 +31,9 @@ func (h *Hub) RegisterDevice(ctx context.Context, dev Device) (Device, error) {
 	if err := h.checkTags(dev.Tags); err != nil {
 		return Device{}, err
 	}
+	if auth.IsSealed(dev.Secret.Reveal()) {
+		return Device{}, fmt.Errorf("%w: a secret that looks sealed", ErrInvalid)
+	}
 	old, err := h.Device(ctx, dev.ID)
 	if err == nil {
 		if !dev.Secret.IsZero() && !dev.Secret.Equal(old.Secret) {
@@ -57,7 +60,7 @@ func (h *Hub) createDevice(ctx context.Context, dev Device) (Device, error) {
 		return Device{}, err
 	}
 	rec := deviceRecord{
-		IotID: h.randomText(20) + "000000", Secret: dev.Secret.Reveal(), SecretVersion: 1,
+		IotID: h.randomText(iotIDLength-6) + "000000", Secret: h.seal(dev.Secret, dev.ID.String()), SecretVersion: 1,
 		Tags: cloneTags(dev.Tags), Created: time.Now().UTC(),
 	}
 	var b store.Batch
@@ -271,6 +274,9 @@ func (h *Hub) DeleteDevice(ctx context.Context, id iot.DeviceID) error {
 			b.st.Delete(deviceKey(prefix, d.id))
 		}
 		b.st.Delete([]byte(prefixIotID + d.rec.IotID))
+		for _, fp := range d.rec.Certs {
+			b.st.Delete([]byte(prefixCert + fp))
+		}
 		if gw := d.rec.Gateway; gw != "" {
 			b.st.Put(deviceKey(prefixDeleted, d.id), encodeJSON(gw))
 			h.unbound(b, d)
@@ -336,6 +342,9 @@ func (h *Hub) randomHex(n int) string {
 	rand.Read(b) // never fails since Go 1.24
 	return fmt.Sprintf("%x", b)
 }
+
+// iotIDLength is how long the IotIDs this hub makes are.
+const iotIDLength = 26
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 

@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	iot "github.com/openalink/iot"
-	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/store"
 )
 
@@ -141,7 +140,9 @@ func (h *Hub) load(ctx context.Context, d *device) error {
 	if err := decodeJSON(e.Value, &d.rec); err != nil {
 		return fmt.Errorf("hub: device record %v: %w", d.id, err)
 	}
-	d.secret = auth.NewSecret(d.rec.Secret)
+	if err := h.unseal(d); err != nil {
+		return err
+	}
 	place := d.id
 	if d.rec.Gateway != "" {
 		place = splitKey(d.rec.Gateway)

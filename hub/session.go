@@ -33,6 +33,9 @@ type session struct {
 	addr    string
 	subs    atomic.Pointer[subscriptions]
 
+	byToken bool   // it logged in with a token
+	cert    string // fingerprint of the certificate it logged in with
+
 	gw  *gateway // of a gateway's connection: its sub-devices
 	via *session // of a sub-device's session: the gateway's connection
 

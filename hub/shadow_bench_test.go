@@ -72,7 +72,7 @@ func openFleet(b *testing.B, away bool) (*hub.Hub, *bolt.Engine) {
 			tr := auth.SignMQTT(d.ID, d.Secret, auth.MQTTOptions{ServerSubscribe: true})
 			_, err := h.Connect(context.Background(), &hal.ConnectRequest{
 				Protocol: "mqtt", Version: 4, ClientID: tr.ClientID, UserName: tr.UserName,
-				Credential: auth.Password(tr.Password.Reveal()), KeepAlive: time.Minute, CleanSession: true, Link: deaf{},
+				Credential: auth.NewPassword(tr.Password.Reveal()), KeepAlive: time.Minute, CleanSession: true, Link: deaf{},
 			})
 			if err != nil {
 				return err

@@ -112,7 +112,7 @@ func (h *Hub) subUnregister(ctx context.Context, _ *alink.Request) alink.Reply {
 
 // renew gives a device another secret; its lock is held.
 func (h *Hub) renew(d *device, secret auth.Secret) {
-	d.rec.Secret = secret.Reveal()
+	d.rec.Secret = h.seal(secret, d.key)
 	d.rec.SecretVersion++
 	d.secret = secret
 }

@@ -53,7 +53,7 @@ func testRequest(f *fixture) {
 			f.Errorf("%s is %v, want %v", field.name, field.got, field.want)
 		}
 	}
-	if p, ok := r.Credential.(auth.Password); !ok || string(p) != string(connect.Password) {
+	if p, ok := r.Credential.(auth.Password); !ok || string(p.Bytes()) != string(connect.Password) {
 		f.Errorf("Credential is a %T, want the password", r.Credential)
 	}
 	if r.RemoteAddr == nil || r.Link == nil {

@@ -99,7 +99,7 @@ func newFakeSession(r *hal.ConnectRequest) *FakeSession {
 	s.Request.ClientID = strings.Clone(r.ClientID)
 	s.Request.UserName = strings.Clone(r.UserName)
 	if p, ok := r.Credential.(auth.Password); ok {
-		s.Request.Credential = auth.Password(bytes.Clone(p))
+		s.Request.Credential = auth.NewPassword(bytes.Clone(p.Bytes()))
 	}
 	return s
 }

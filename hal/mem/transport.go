@@ -31,7 +31,7 @@ func (t *Transport) Connect(ctx context.Context, l hal.Login, recv func(iot.Mess
 	c := &conn{inbox: inbox.New(inboxSize, recv)}
 	acc, err := t.access.Connect(ctx, &hal.ConnectRequest{
 		Protocol: "mem", Version: 4, ClientID: l.ClientID, UserName: l.UserName,
-		Credential: auth.Password(l.Password.Reveal()), RemoteAddr: Addr("mem"),
+		Credential: auth.NewPassword(l.Password.Reveal()), RemoteAddr: Addr("mem"),
 		KeepAlive: l.KeepAlive, CleanSession: l.CleanSession, Link: link{c},
 	})
 	if err != nil {

@@ -158,7 +158,7 @@ func (c *conn) request(connect *mqttwire.Connect) *hal.ConnectRequest {
 		Link:         c,
 	}
 	if connect.HasPassword {
-		r.Credential = auth.Password(connect.Password)
+		r.Credential = auth.NewPassword(connect.Password)
 	}
 	c.secured(r)
 	return r

@@ -186,7 +186,7 @@ func (s *server) connect(name string) *echo {
 	e := &echo{id: d.ID}
 	tr := auth.SignMQTT(d.ID, d.Secret, auth.MQTTOptions{ServerSubscribe: true})
 	acc, err := s.hub.Connect(s.t.Context(), &hal.ConnectRequest{
-		ClientID: tr.ClientID, UserName: tr.UserName, Credential: auth.Password(tr.Password.Reveal()), KeepAlive: 60e9, CleanSession: true, Link: e,
+		ClientID: tr.ClientID, UserName: tr.UserName, Credential: auth.NewPassword(tr.Password.Reveal()), KeepAlive: 60e9, CleanSession: true, Link: e,
 	})
 	if err != nil {
 		s.t.Fatal(err)

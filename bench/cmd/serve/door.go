@@ -43,7 +43,7 @@ func (d checkedDoor) Connect(ctx context.Context, r *hal.ConnectRequest) (hal.Ac
 		return hal.Accepted{}, &hal.RefusedError{Reason: hal.BadClientID, Err: err}
 	}
 	password, _ := r.Credential.(auth.Password)
-	if err := c.Verify(password, id, secret); err != nil {
+	if err := c.Verify(password.Bytes(), id, secret); err != nil {
 		return hal.Accepted{}, &hal.RefusedError{Reason: hal.BadCredentials, Err: err}
 	}
 	return d.door.Connect(ctx, r)

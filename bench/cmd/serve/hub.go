@@ -103,7 +103,7 @@ func postOnce(h *hub.Hub, n int) error {
 	tr := load.Triple(n)
 	ok, err := h.Connect(context.Background(), &hal.ConnectRequest{
 		Protocol: "mem", Version: 4, ClientID: tr.ClientID, UserName: tr.UserName,
-		Credential: auth.Password(tr.Password.Reveal()), CleanSession: true, Link: nowhere{},
+		Credential: auth.NewPassword(tr.Password.Reveal()), CleanSession: true, Link: nowhere{},
 	})
 	if err != nil {
 		return err
