@@ -33,6 +33,7 @@ var layers = map[string][]string{
 	"hal/mqtt":     {".", "topic", "auth", "hal", "store", "internal/inbox", "github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", "golang.org/x/"},
 	"hal/fileslot": {".", "topic", "auth", "hal", "store", "internal/durable"},
 	"hal/mem":      {".", "topic", "auth", "hal", "store", "internal/inbox"},
+	"hal/webauth":  {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},
 	"hal/sniff":    {".", "topic", "auth", "hal", "store", "golang.org/x/sys/"},
 	// L2, rules
 	"rules/sql": {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},
