@@ -188,7 +188,7 @@ func (h *Hub) giveToken(ctx context.Context, l login) (any, error) {
 		return nil, codeError(alink.CodeInternal, "")
 	}
 	out := enrolled{ClientID: h.randomText(20), ProductKey: id.Product, DeviceName: id.Name, DeviceToken: h.randomHex(20)}
-	_, err := h.updateDevice(ctx, id, func(d *device) error {
+	_, err := h.updateDevice(ctx, id, func(_ *batch, d *device) error {
 		if d.rec.Registered || !d.rec.Activated.IsZero() && d.rec.Token == "" {
 			return codeError(alink.CodeAlreadyActive, "") // it has a DeviceSecret of its own
 		}

@@ -209,7 +209,7 @@ func (h *Hub) checkToken(d *device, token []byte, use auth.Use) error {
 // RevokeTokens implements hal.Tokens. The error wraps ErrUnknownDevice.
 func (h *Hub) RevokeTokens(ctx context.Context, id iot.DeviceID) error {
 	var s *session
-	_, err := h.updateDevice(ctx, id, func(d *device) error {
+	_, err := h.updateDevice(ctx, id, func(_ *batch, d *device) error {
 		d.rec.Epoch++
 		d.rec.Token, d.rec.ClientID, d.token = "", "", auth.Secret{}
 		s = d.sess
