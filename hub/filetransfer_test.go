@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/crc64"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -158,4 +159,39 @@ func TestFileUpload(t *testing.T) {
 			t.Errorf("kept %v", kept.kept)
 		}
 	})
+}
+
+func TestFileFolder(t *testing.T) {
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	f := hub.NewFileFolder(root)
+	id := iot.DeviceID{Product: "a1TestPk0001", Name: "lamp-1"}
+	for i, end := range []func(hub.File) error{hub.File.Close, hub.File.Discard} {
+		made, err := f.Create(t.Context(), id, "log.txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprint(made, "content ", i); err != nil {
+			t.Fatal(err)
+		}
+		if err := end(made); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, _ := os.ReadDir(dir + "/a1TestPk0001/lamp-1")
+	if got, err := root.ReadFile("a1TestPk0001/lamp-1/log.txt"); string(got) != "content 0" || len(list) != 1 {
+		t.Errorf("%q, %v, %d files", got, err, len(list))
+	}
+	for _, bad := range []struct {
+		id   iot.DeviceID
+		name string
+	}{{id, "../x"}, {id, ".x"}, {iot.DeviceID{Product: "..", Name: ".."}, "x"}} {
+		if _, err := f.Create(t.Context(), bad.id, bad.name); err == nil {
+			t.Errorf("%v %q is taken", bad.id, bad.name)
+		}
+	}
 }

@@ -100,6 +100,21 @@ func Verify(p *Package, trusted []crypto.PublicKey) error {
 	return fmt.Errorf("%w: version %s, no trusted key of %d made it", ErrSignature, p.Version, len(trusted))
 }
 
+// Describe reads a file and returns p with size and digests filled in: what a
+// build signs before it uploads. An empty module is DefaultModule. What p says
+// must be so; the error wraps ErrDigest or ErrPackage, or is that of r.
+func Describe(p Package, r io.Reader) (Package, error) {
+	if p.Module == "" {
+		p.Module = DefaultModule
+	}
+	d := newDigests()
+	size, err := io.Copy(d, r)
+	if err == nil {
+		err = p.fill(size, d)
+	}
+	return p, err
+}
+
 // UploadOptions say what Upload insists on.
 type UploadOptions struct {
 	// MaxSize is the largest file; zero is DefaultMaxSize.

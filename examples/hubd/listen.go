@@ -45,7 +45,7 @@ func (s *servers) listen(f flags, h *hub.Hub) error {
 		name, addr string
 		open       func(net.Listener) error
 	}{
-		{"any", f.any, s.serveAny},
+		{"any", f.any, func(l net.Listener) error { return s.serveAny(l, h) }},
 		{"mqtt", f.mqtt, s.serveMQTT},
 		{"mqtts", f.mqtts, func(l net.Listener) error { return s.serveMQTT(tls.NewListener(l, s.tls)) }},
 		{"ws", f.ws, func(l net.Listener) error { return s.serveHTTP(l, s.door.WebSocket()) }},
@@ -83,8 +83,8 @@ func (s *servers) serveMQTT(l net.Listener) error {
 
 // serveAny is the one port real SDKs use for everything. Management never
 // answers there.
-func (s *servers) serveAny(l net.Listener) (err error) {
-	s.any, err = sniff.New(sniff.Config{MQTT: s.door, TLS: s.tls, Logger: s.logger})
+func (s *servers) serveAny(l net.Listener, h *hub.Hub) (err error) {
+	s.any, err = sniff.New(sniff.Config{MQTT: s.door, HTTP: withDownloads(h, http.NotFoundHandler()), TLS: s.tls, Logger: s.logger})
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (s *servers) serveManagement(l net.Listener, key string, h *hub.Hub) error 
 	if err != nil {
 		return err
 	}
-	return s.serveHTTP(l, api)
+	return s.serveHTTP(l, withDownloads(h, api))
 }
 
 // shutdown drains: no new connections, answers first, then the ends.

@@ -28,7 +28,7 @@ type flags struct {
 	data, provision               string
 	any, mqtt, mqtts, ws, wss     string
 	http, apiKey, tlsCert, tlsKey string
-	limits, log                   string
+	limits, log, downloads        string
 }
 
 func main() {
@@ -60,6 +60,7 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	set.StringVar(&f.tlsKey, "tls-key", "", "PEM file with its key")
 	set.StringVar(&f.apiKey, "api-key", "", "key that opens the management API; without one hubd makes its own")
 	set.StringVar(&f.limits, "limits", "default", "default, none, or a JSON file with fields of hub.Limits to change")
+	set.StringVar(&f.downloads, "downloads", "", "how devices reach this server for firmware and configurations, such as https://iot.example.com; served at /ota/ of -any and -http. Give no port: old devices do not understand one. Without it files go over MQTT")
 	set.StringVar(&f.log, "log", "info", "debug, info, warn or error")
 	if err := set.Parse(args); err != nil {
 		return f, err

@@ -43,7 +43,12 @@ func run(ctx context.Context, f flags, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	h, err := hub.Open(ctx, hub.Config{Store: st, Limits: &limits, Logger: logger})
+	files, err := openFolders(f.data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, files.Close()) }()
+	h, err := hub.Open(ctx, hub.Config{Store: st, Limits: &limits, Logger: logger, OTA: files.ota(f.downloads), Files: hub.NewFileFolder(files.uploads)})
 	if err != nil {
 		return err
 	}
