@@ -656,3 +656,62 @@ func TestCampaignRecordDamaged(t *testing.T) {
 		t.Error("a damaged campaign is not noticed")
 	}
 }
+
+// A device that comes back while it is installing is not told at once: it may
+// have gone back to its old firmware, and says so in a moment. One that says
+// nothing is told again.
+func TestUpdateAfterInstalling(t *testing.T) {
+	for _, reports := range []bool{true, false} {
+		bubble(t, withOTA(t), func(t *testing.T, p *platform) {
+			dev := p.register("lamp-1")
+			c := p.connect(dev)
+			camp := p.campaign(hub.Campaign{})
+			p.control(camp, hub.StartCampaign)
+			c.notice()
+			c.progress("100")
+			c.goodbye()
+			c = p.connect(dev)
+			c.inform("1.0")
+			if n := c.notices(); len(n) != 0 {
+				t.Errorf("told at once: %v", n)
+			}
+			if reports {
+				c.progress("-1")
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if n := c.notices(); (len(n) == 1) == reports {
+				t.Errorf("reports %v: told %d times", reports, len(n))
+			}
+		})
+	}
+}
+
+// Sub-devices take updates through the connection of their gateway.
+func TestUpdateOfSubDevice(t *testing.T) {
+	bubble(t, withOTA(t), func(t *testing.T, p *platform) {
+		sub := p.register("sub-1")
+		camp := p.campaign(hub.Campaign{Targets: hub.Targets{Devices: []string{"sub-1"}}})
+		p.control(camp, hub.StartCampaign)
+		gw := p.connect(p.newGateway("gw-1"))
+		gw.join(sub)
+		synctest.Wait()
+		c := gw.as(sub.ID)
+		n := c.notice()
+		c.inform("1.0")
+		c.progress("50")
+		if s := p.stats(camp); s.Downloading != 1 {
+			t.Errorf("stats %+v", s)
+		}
+		if code, _ := p.fetch(n.URL); code != 200 {
+			t.Errorf("download: %d", code)
+		}
+		if answers := c.otaUp("request", `{"id":"0","params":{"version":"1.0"}}`); len(answers) != 1 || !strings.Contains(string(answers[0].Payload), `"version":"2.0"`) {
+			t.Errorf("asked: %v", answers)
+		}
+		c.inform("2.0")
+		if s := p.stats(camp); s.Succeeded != 1 {
+			t.Errorf("stats %+v", s)
+		}
+	})
+}

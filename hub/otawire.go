@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/alink"
@@ -197,10 +198,16 @@ func (h *Hub) greet(b *batch, d *device) {
 	var told []string
 	for _, r := range u.byProduct[d.id.Product] {
 		back = r.engine.Back(d.id.Name) || back
-		if j, ok := r.engine.Job(d.id.Name); ok && j.State.Open() {
+		j, ok := r.engine.Job(d.id.Name)
+		switch {
+		case !ok || !j.State.Open():
+			continue
+		case j.State == ota.Installing:
+			u.remindLater(d, r)
+		default:
 			u.queueNotice(b, d, r, j)
-			told = append(told, noticeSlot(r.engine.Plan().Module))
 		}
+		told = append(told, noticeSlot(r.engine.Plan().Module))
 	}
 	for _, slot := range d.queue.slots() {
 		if strings.HasPrefix(slot, noticeSlot("")) && !slices.Contains(told, slot) {
@@ -210,4 +217,28 @@ func (h *Hub) greet(b *batch, d *device) {
 	if back {
 		b.then(func(error) { u.stir() })
 	}
+}
+
+// installGrace is how long a device that comes back from installing has to say
+// how it went, before it is told again.
+const installGrace = 30 * time.Second
+
+// remindLater tells a device again that had all of a firmware and did not say
+// what became of it. Told at once, one that went back to its old firmware would
+// begin anew before it reports why; mu is held.
+func (u *updates) remindLater(d *device, r *rollout) {
+	s := d.sess
+	u.h.retain(d)
+	u.h.after(installGrace, func() {
+		d.post(func(b *batch) {
+			b.then(func(error) { u.h.release(d) })
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			u.mu.Lock()
+			defer u.mu.Unlock()
+			if j, _ := r.engine.Job(d.id.Name); j.State.Open() && d.sess == s && !d.gone {
+				u.queueNotice(b, d, r, j)
+			}
+		})
+	})
 }

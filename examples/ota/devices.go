@@ -46,10 +46,7 @@ func startDevices(ctx context.Context, h *hub.Hub, dir string, trusted []crypto.
 			hub: h, dir: filepath.Join(dir, made.ID.Name), trusted: trusted, weak: i%2 == 0,
 			identity: hal.Identity{Device: made.ID, DeviceSecret: made.Secret},
 		}
-		if err := os.MkdirAll(s.dir, 0o700); err == nil {
-			err = os.WriteFile(filepath.Join(s.dir, "a.img"), firmware("1.0"), 0o600)
-		}
-		if err != nil {
+		if err := s.assemble(); err != nil {
 			d.stop()
 			return nil, err
 		}
@@ -71,6 +68,14 @@ type simulated struct {
 	trusted  []crypto.PublicKey
 	identity hal.Identity
 	weak     bool
+}
+
+// assemble puts the first firmware in.
+func (s *simulated) assemble() error {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(s.dir, "a.img"), firmware("1.0"), 0o600)
 }
 
 // live boots again and again.
