@@ -9,6 +9,7 @@ import (
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/alink"
+	"github.com/openalink/iot/topic"
 	"github.com/openalink/iot/tsl"
 )
 
@@ -72,4 +73,23 @@ func (h *Hub) mayInvoke(ctx context.Context, id iot.DeviceID, service string, ar
 		}
 	}
 	return raw, nil
+}
+
+// judgeOutput makes an entry of a service's output that breaks the thing model. The
+// application gets it all the same: it is what the device did.
+func (h *Hub) judgeOutput(d *device, service string, mid int64, answer []byte) {
+	j := d.product.judge.Load()
+	if j == nil {
+		return
+	}
+	var m alink.Message
+	if alink.Parse(answer, &m) != nil || m.Code != alink.CodeOK {
+		return
+	}
+	if bad := j.Output(service, alink.LenientParams(m.Data)); bad != nil {
+		h.log(LogEntry{
+			MessageID: mid, Device: d.id, Kind: Downstream, Operation: OpReply, Status: Failure, Cause: CauseModel,
+			Topic: topic.Sys(d.id, "thing/service/"+service), Detail: "output " + bad.String(),
+		})
+	}
 }

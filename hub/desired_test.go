@@ -149,6 +149,27 @@ func TestDesired(t *testing.T) {
 	})
 }
 
+// TestDesiredOfASubDevice wants a wish told when the sub-device logs in.
+func TestDesiredOfASubDevice(t *testing.T) {
+	bubble(t, hub.Config{Limits: limitless(), Workers: 3}, func(t *testing.T, p *platform) {
+		gw, d := p.connect(p.newGateway("gw-1")), p.register("sub-1")
+		if _, err := p.hub.SetDesired(t.Context(), d.ID, map[string]int{"Power": 1}, nil); err != nil {
+			t.Fatal(err)
+		}
+		gw.join(d)
+		synctest.Wait()
+		sub := gw.as(d.ID)
+		sets := sub.told(t)
+		if len(sets) != 1 || string(sets[0].Params["Power"]) != "1" {
+			t.Fatalf("told %v", sets)
+		}
+		sub.agree(t, sets[0].ID, 200)
+		if got := p.desired(t, d.ID); got != "Power=1 v1 applied" {
+			t.Errorf("desired %q", got)
+		}
+	})
+}
+
 // TestDesiredConverges wishes, connects and disconnects at random, with a device
 // that loses pushes, refuses some and answers others late: in the end every
 // device has what was wished last.

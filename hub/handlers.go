@@ -89,7 +89,7 @@ func (h *Hub) propertyPost(ctx context.Context, r *alink.Request) alink.Reply {
 		if err := post.read(r.Params); err != nil {
 			return badParams("params must be an object of properties")
 		}
-		if reply, ok := h.decide(r, post); !ok {
+		if reply, ok := h.decide(w, r, post); !ok {
 			return reply
 		}
 		post.keep()
@@ -108,10 +108,11 @@ func (h *Hub) eventPost(ctx context.Context, r *alink.Request) alink.Reply {
 	if len(params) == 0 || params[0] != '{' {
 		return badParams("params must be an object")
 	}
-	if j := work(ctx).s.d.product.judge.Load(); j != nil {
+	w := work(ctx)
+	if j := w.s.d.product.judge.Load(); j != nil {
 		output, _ := alink.EventParams(params)
 		if reason := j.Event(eventOf(r.Topic.Path), output); reason != nil {
-			return refused([]*tsl.Reason{reason})
+			return w.refuse([]*tsl.Reason{reason})
 		}
 	}
 	return alink.OK(nil)

@@ -289,6 +289,7 @@ func (h *Hub) noteServiceLater(d *device, name string, mid int64, request, answe
 	if strings.HasPrefix(name, "thing/service/property/") {
 		return
 	}
+	h.judgeOutput(d, strings.TrimPrefix(name, "thing/service/"), mid, answer)
 	h.retain(d)
 	d.post(func(b *batch) {
 		b.noteService(d, name, mid, request, answer)

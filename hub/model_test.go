@@ -63,7 +63,7 @@ func TestPostsAreJudged(t *testing.T) {
 				if got := strings.Join(kept, " "); got != tt.kept {
 					t.Errorf("kept %q, want %q", got, tt.kept)
 				}
-				if tt.mode == hub.Strict {
+				if tt.mode == hub.Strict || tt.mode == hub.Reject {
 					if e := p.expectLog(hub.OpHandle, hub.CauseModel); !strings.Contains(e.Detail, "/Level: 500 is above 100 (range); /Smell:") {
 						t.Errorf("log says %q", e.Detail)
 					}
@@ -85,6 +85,9 @@ func TestEventsAreJudged(t *testing.T) {
 			if r := c.post("thing/event/Alarm/post", payload); r.Code != code {
 				t.Errorf("%s: %s", payload, r.raw)
 			}
+		}
+		if e := p.expectLog(hub.OpHandle, hub.CauseModel); e.Code != 460 || e.Detail != "/Code: a number is expected (type)" {
+			t.Errorf("log says %+v", e)
 		}
 		if r := c.post("thing/event/Other/post", `{"id":"4","params":{}}`); r.Code != 460 {
 			t.Errorf("unknown event: %s", r.raw)

@@ -128,7 +128,7 @@ func (p *post) setAt(name string, value []byte, ms int64) bool {
 
 // decide tells whether the good properties of a post that was read may be kept,
 // or what the answer is.
-func (h *Hub) decide(r *alink.Request, p *post) (alink.Reply, bool) {
+func (h *Hub) decide(w *workContext, r *alink.Request, p *post) (alink.Reply, bool) {
 	switch {
 	case p.seen > maxProperties:
 		return alink.Reply{Code: alink.CodeTooManyProperties}, false
@@ -137,7 +137,7 @@ func (h *Hub) decide(r *alink.Request, p *post) (alink.Reply, bool) {
 	case len(p.bad) == 0:
 		return alink.Reply{}, true
 	case p.judge.mode == Reject:
-		return refused(p.bad), false
+		return w.refuse(p.bad), false
 	}
 	h.logDropped(r, p.bad)
 	return alink.Reply{}, true

@@ -192,7 +192,7 @@ func (h *Hub) take(ctx context.Context, r *alink.Request, body func(*said) any) 
 	}
 	switch {
 	case reject:
-		return refused(bad)
+		return w.refuse(bad)
 	case len(bad) > 0:
 		h.logDropped(r, bad)
 	}

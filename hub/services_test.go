@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/tsl"
 )
 
 func TestJobs(t *testing.T) {
@@ -149,6 +150,33 @@ func TestCallsAreJudged(t *testing.T) {
 		}
 		if _, err := p.hub.SetProperties(t.Context(), d.ID, map[string]int{"Level": 100}, hub.CallOptions{Queue: true}); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+func TestOutputsAreJudged(t *testing.T) {
+	bubble(t, hub.Config{}, func(t *testing.T, p *platform) {
+		m, err := tsl.Parse([]byte(`{"services":[{"identifier":"Blink","callType":"sync","outputData":[{"identifier":"Times","dataType":{"type":"int"}}]}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.hub.UpdateProduct(t.Context(), p.product.Key, func(pr *hub.Product) { pr.Model = m }); err != nil {
+			t.Fatal(err)
+		}
+		d := p.register("lamp-1")
+		c := p.connect(d)
+		answered := make(chan string, 1)
+		go func() {
+			a, err := p.hub.InvokeService(t.Context(), d.ID, "Blink", struct{}{}, hub.CallOptions{})
+			answered <- fmt.Sprint(string(a.Data), err)
+		}()
+		synctest.Wait()
+		c.answerOne(t, `{"Times":"three"}`)
+		if got := <-answered; got != `{"Times":"three"}<nil>` {
+			t.Errorf("answer %s", got)
+		}
+		if e := p.expectLog(hub.OpReply, hub.CauseModel); e.Detail != "output /Times: a number is expected (type)" {
+			t.Errorf("log says %q", e.Detail)
 		}
 	})
 }

@@ -94,7 +94,7 @@ func (sh *shard) sys(b *batch, s *session, t *topic.Topic, it *item, r *result) 
 	if strings.HasSuffix(t.Path, topic.ReplySuffix) {
 		return sh.reply(b, s, m, r)
 	}
-	sh.ctx.s, sh.ctx.subs, sh.ctx.m, sh.ctx.recorded = s, it.subs, m, false
+	sh.ctx.s, sh.ctx.subs, sh.ctx.m, sh.ctx.recorded, sh.ctx.why = s, it.subs, m, false, ""
 	reply := sh.h.mux.ServeAlink(&sh.ctx, req)
 	sh.ctx.s, sh.ctx.subs, sh.ctx.m = nil, nil, nil
 	if sh.ctx.recorded {
@@ -134,7 +134,10 @@ func (sh *shard) logRefusal(s *session, m *iot.Message, r *result, reply *alink.
 		MessageID: r.id, Device: s.d.id, Via: s.gatewayID(), Kind: Upstream, Operation: OpHandle, Status: Failure,
 		Code: reply.Code, Cause: CauseAnswer, Topic: cloneTopic(m.Topic), Detail: reply.Message,
 	}
-	if reply.Code == CodeUnknownMethod {
+	switch {
+	case sh.ctx.why != "":
+		e.Cause, e.Detail = CauseModel, sh.ctx.why
+	case reply.Code == CodeUnknownMethod:
 		e.Cause = CauseUnknownMethod
 	}
 	r.topic = "" // not a success

@@ -11,6 +11,7 @@ import (
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/alink"
 	"github.com/openalink/iot/topic"
+	"github.com/openalink/iot/tsl"
 )
 
 // maxBatch is how many items share a commit at most.
@@ -172,7 +173,8 @@ type workContext struct {
 	subs *subRequest
 	m    *iot.Message // what the handler serves
 
-	recorded bool // the handler put it into the message log itself
+	recorded bool   // the handler put it into the message log itself
+	why      string // what of the message breaks the thing model, when it was refused for that
 }
 
 // record puts what the handler accepted of a request into the message log, as a
@@ -186,6 +188,12 @@ func (w *workContext) record(d *device, r *alink.Request, params []byte) {
 	}
 	w.b.record(d, via, id, &m, alink.AppendCall(nil, &alink.Call{ID: r.ID, Version: r.Version, Method: method, Params: params}))
 	w.recorded = true
+}
+
+// refuse answers a message that breaks the thing model.
+func (w *workContext) refuse(bad []*tsl.Reason) alink.Reply {
+	w.why = reasons(bad)
+	return refused(bad)
 }
 
 // changed has the values of d stored with the batch; d.mu is held.
