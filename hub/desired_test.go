@@ -256,7 +256,9 @@ func converge(t *testing.T, seed uint64) {
 			c.goodbye()
 		}
 		connect()
+		c.mu.Lock()
 		c.hold = false
+		c.mu.Unlock()
 		serve(true)
 		synctest.Wait()
 		for name, v := range wished {

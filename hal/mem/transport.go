@@ -28,7 +28,7 @@ func NewTransport(a hal.Access) *Transport { return &Transport{a} }
 
 // Connect implements hal.Transport.
 func (t *Transport) Connect(ctx context.Context, l hal.Login, recv func(iot.Message)) (hal.Conn, error) {
-	c := &conn{inbox: inbox.New(inboxSize, recv)}
+	c := &conn{inbox: inbox.New(inboxSize, recv), turn: make(chan struct{}, 1)}
 	acc, err := t.access.Connect(ctx, &hal.ConnectRequest{
 		Protocol: "mem", Version: 4, ClientID: l.ClientID, UserName: l.UserName,
 		Credential: auth.NewPassword(l.Password.Reveal()), RemoteAddr: Addr("mem"),
@@ -52,6 +52,7 @@ func (t *Transport) Connect(ctx context.Context, l hal.Login, recv func(iot.Mess
 // conn is a connection as the device sees it.
 type conn struct {
 	inbox *inbox.Inbox
+	turn  chan struct{} // capacity 1: one message enters the platform at a time
 
 	mu      sync.Mutex
 	session hal.Session
@@ -71,12 +72,20 @@ func (c *conn) Publish(ctx context.Context, m iot.Message) error {
 		case <-inner.Done():
 		}
 	}()
+	select {
+	case c.turn <- struct{}{}:
+	case <-c.inbox.Done():
+		return hal.ErrGone
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	c.session.Receive(inner, own, func(answers []iot.Message, err error) {
 		for _, a := range answers {
 			_ = c.push(a) // answers are QoS 0: a device that does not read misses them
 		}
 		result <- err
 	})
+	<-c.turn
 	select {
 	case err := <-result:
 		return c.outcome(err)
