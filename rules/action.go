@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/openalink/iot/internal/tokens"
 )
 
 // action is an Action of a rule that runs.
@@ -92,7 +94,7 @@ func (a *action) deliver(batch []*parcel) bool {
 			return false
 		}
 		if a.owner.rule.Mode == AtLeastOnce {
-			if err := a.owner.runner.rate.wait(ctx, len(batch)); err != nil {
+			if err := a.owner.runner.rate.Wait(ctx, len(batch)); err != nil {
 				a.circuit.leave(probe, false)
 				return false
 			}
@@ -220,7 +222,7 @@ func (a *action) bury(ctx context.Context, d *Delivery, attempts int) bool {
 		if err == nil {
 			return true
 		}
-		if errors.Is(err, ctx.Err()) || sleep(ctx, Retry{}.pause(failures)) != nil {
+		if errors.Is(err, ctx.Err()) || tokens.Sleep(ctx, Retry{}.pause(failures)) != nil {
 			return false
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/openalink/iot/internal/memlog"
 	"github.com/openalink/iot/rules"
 	"github.com/openalink/iot/store/mem"
 )
@@ -24,7 +25,7 @@ func TestCrashes(t *testing.T) {
 }
 
 func crashes(t *testing.T, dice *rand.Rand) {
-	l, e := &log{}, mem.New()
+	l, e := &memlog.Log{}, mem.New()
 	defer e.Close()
 	sinks := []*sink{{}, {}, {delay: 20 * time.Millisecond}}
 	begin := func() *rules.Runner {
@@ -57,7 +58,7 @@ func crashes(t *testing.T, dice *rand.Rand) {
 			synctest.Wait()
 		default:
 			for range dice.IntN(40) {
-				l.say(fmt.Sprint("d", dice.IntN(5)), "t/1", `{"n":1}`)
+				l.Say(fmt.Sprint("d", dice.IntN(5)), "t/1", `{"n":1}`)
 			}
 		}
 	}
@@ -74,7 +75,7 @@ func crashes(t *testing.T, dice *rand.Rand) {
 
 // check looks at what one action of a rule took; the sink may have been that of
 // others too.
-func check(t *testing.T, l *log, s *sink, rule, action string) {
+func check(t *testing.T, l *memlog.Log, s *sink, rule, action string) {
 	t.Helper()
 	own := &sink{}
 	s.mu.Lock()
@@ -84,7 +85,7 @@ func check(t *testing.T, l *log, s *sink, rule, action string) {
 			own.taken = append(own.taken, d)
 		}
 	}
-	if len(own.taken) == 0 && (action == "b" || len(l.entries) == 0) {
+	if len(own.taken) == 0 && (action == "b" || l.Len() == 0) {
 		return
 	}
 	ordered(t, own)
@@ -96,7 +97,7 @@ func check(t *testing.T, l *log, s *sink, rule, action string) {
 		seen[d.Message.ID] = d.Key
 	}
 	var missing []int64
-	for id := range int64(len(l.entries)) {
+	for id := range int64(l.Len()) {
 		if seen[id+1] == "" {
 			missing = append(missing, id+1)
 		}

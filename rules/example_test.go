@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/openalink/iot/internal/memlog"
 	"github.com/openalink/iot/rules"
 	"github.com/openalink/iot/store/mem"
 )
@@ -14,7 +15,7 @@ import (
 // A rule with a Go function as its sink. The log stands for the platform's.
 func Example() {
 	ctx := context.Background()
-	l, st := &log{}, mem.New()
+	l, st := &memlog.Log{}, mem.New()
 	defer st.Close()
 	runner, err := rules.Open(ctx, rules.Config{Source: l, Store: st})
 	if err != nil {
@@ -37,8 +38,8 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	l.say("lamp-1", "/a1Lamps0001/lamp-1/user/update", `{"t":21}`)
-	l.say("lamp-1", "/a1Lamps0001/lamp-1/user/update", `{"t":40.5}`)
+	l.Say("lamp-1", "/a1Lamps0001/lamp-1/user/update", `{"t":21}`)
+	l.Say("lamp-1", "/a1Lamps0001/lamp-1/user/update", `{"t":40.5}`)
 	select {
 	case <-done:
 	case <-time.After(10 * time.Second):

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/openalink/iot/internal/tokens"
 	"github.com/openalink/iot/rules/sql"
 	"github.com/openalink/iot/store"
 )
@@ -44,7 +45,7 @@ type Config struct {
 // Runner runs rules. It is safe for concurrent use.
 type Runner struct {
 	config Config
-	rate   *bucket
+	rate   *tokens.Bucket
 	ctx    context.Context
 	cancel context.CancelFunc
 	wait   sync.WaitGroup
@@ -78,7 +79,7 @@ func Open(ctx context.Context, c Config) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rules: open: %w", err)
 	}
-	r := &Runner{config: c, rate: newBucket(c.Rate), rules: map[string]*running{}}
+	r := &Runner{config: c, rate: tokens.New(c.Rate), rules: map[string]*running{}}
 	r.tail.next = end
 	if err := r.resolve(ctx); err != nil {
 		return nil, err

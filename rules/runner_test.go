@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/internal/memlog"
 	"github.com/openalink/iot/rules"
 	"github.com/openalink/iot/rules/sql"
 	"github.com/openalink/iot/store"
@@ -24,72 +23,6 @@ import (
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// log is a Source in memory.
-type log struct {
-	mu      sync.Mutex
-	entries []sql.Message
-	news    chan struct{}
-}
-
-// say appends a message of a device and returns its id.
-func (l *log) say(device, topic, payload string) int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	id := int64(len(l.entries) + 1)
-	l.entries = append(l.entries, sql.Message{
-		ID: id, Topic: topic, Device: iot.DeviceID{Product: "p", Name: device}, Time: time.Now(), Payload: []byte(payload),
-	})
-	if l.news != nil {
-		close(l.news)
-		l.news = nil
-	}
-	return id
-}
-
-func (l *log) at(i uint64) (sql.Message, bool, <-chan struct{}) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if i <= uint64(len(l.entries)) {
-		return l.entries[i-1], true, nil
-	}
-	if l.news == nil {
-		l.news = make(chan struct{})
-	}
-	return sql.Message{}, false, l.news
-}
-
-func (l *log) Read(ctx context.Context, from uint64, wanted func(string) bool, follow bool) iter.Seq2[rules.Entry, error] {
-	return func(yield func(rules.Entry, error) bool) {
-		for i := max(from, 1); ctx.Err() == nil; {
-			m, ok, news := l.at(i)
-			if !ok && !follow {
-				return
-			}
-			if !ok {
-				select {
-				case <-news:
-				case <-ctx.Done():
-				}
-				continue
-			}
-			e := rules.Entry{Offset: i}
-			if wanted(m.Topic) {
-				e.Messages = []sql.Message{m}
-			}
-			if !yield(e, nil) {
-				return
-			}
-			i++
-		}
-	}
-}
-
-func (l *log) End(context.Context) (uint64, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return uint64(len(l.entries)) + 1, nil
-}
 
 // sink remembers what it took. fail says what a call shall return.
 type sink struct {
@@ -144,7 +77,7 @@ func (s *sink) count() int {
 	return len(s.taken)
 }
 
-func open(t *testing.T, l *log, e store.Engine, change func(*rules.Config)) *rules.Runner {
+func open(t *testing.T, l *memlog.Log, e store.Engine, change func(*rules.Config)) *rules.Runner {
 	t.Helper()
 	c := rules.Config{Source: l, Store: e, Rate: -1}
 	if change != nil {
@@ -189,17 +122,17 @@ func upTo(n int64) []int64 {
 
 func TestDelivers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, e := &log{}, mem.New()
+		l, e := &memlog.Log{}, mem.New()
 		defer e.Close()
 		var observed []rules.Outcome
 		r := open(t, l, e, func(c *rules.Config) { c.Observe = func(o rules.Outcome) { observed = append(observed, o) } })
 		var s sink
-		l.say("d1", "t/1", `{"n":0}`) // before the rule
+		l.Say("d1", "t/1", `{"n":0}`) // before the rule
 		put(t, r, rules.Rule{ID: "a", Mode: rules.AtLeastOnce, Actions: one(&s), Version: 3})
-		l.say("d1", "t/1", `{"n":1}`)
-		l.say("d1", "other", `{"n":2}`)
-		l.say("d1", "t/1", `{"n":-1}`)
-		l.say("d1", "t/1", `{"n":4}`)
+		l.Say("d1", "t/1", `{"n":1}`)
+		l.Say("d1", "other", `{"n":2}`)
+		l.Say("d1", "t/1", `{"n":-1}`)
+		l.Say("d1", "t/1", `{"n":4}`)
 		synctest.Wait()
 		if diff := cmp.Diff([]int64{2, 5}, s.ids()); diff != "" {
 			t.Error(diff)
@@ -222,7 +155,7 @@ func TestDelivers(t *testing.T) {
 // the log.
 func TestSinkDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, e := &log{}, mem.New()
+		l, e := &memlog.Log{}, mem.New()
 		defer e.Close()
 		r := open(t, l, e, func(c *rules.Config) { c.Window = 10 })
 		var slow, quick sink
@@ -230,7 +163,7 @@ func TestSinkDown(t *testing.T) {
 		put(t, r, rules.Rule{ID: "slow", Mode: rules.AtLeastOnce, Actions: one(&slow)})
 		put(t, r, rules.Rule{ID: "quick", Mode: rules.AtLeastOnce, Actions: one(&quick)})
 		for i := range 1000 {
-			l.say(fmt.Sprint("d", i%7), "t/1", fmt.Sprintf(`{"n":%d}`, i))
+			l.Say(fmt.Sprint("d", i%7), "t/1", fmt.Sprintf(`{"n":%d}`, i))
 			if i%50 == 0 {
 				synctest.Wait()
 			}
@@ -249,7 +182,7 @@ func TestSinkDown(t *testing.T) {
 			t.Errorf("got %d", len(got))
 		}
 		ordered(t, &slow)
-		l.say("d1", "t/1", `{"n":1}`)
+		l.Say("d1", "t/1", `{"n":1}`)
 		synctest.Wait()
 		if st := stats(t, r, "slow"); st.Behind || st.Next != 1002 || st.Dropped != 0 {
 			t.Errorf("%+v", st)
@@ -278,20 +211,20 @@ func ordered(t testing.TB, s *sink) {
 
 func TestBestEffortDrops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, e := &log{}, mem.New()
+		l, e := &memlog.Log{}, mem.New()
 		defer e.Close()
 		r := open(t, l, e, func(c *rules.Config) { c.Window = 5 })
 		s := sink{delay: time.Second}
 		put(t, r, rules.Rule{ID: "a", Actions: []rules.Action{{Sink: &s, Lanes: 1}}})
 		for range 20 {
-			l.say("d", "t/1", `{"n":1}`)
+			l.Say("d", "t/1", `{"n":1}`)
 		}
 		time.Sleep(time.Minute)
 		if st := stats(t, r, "a"); st.Delivered != 5 || st.Dropped != 15 || st.Matched != 20 || st.Last[15].Status != rules.Delivered {
 			t.Errorf("%+v", st)
 		}
 		s.set(func([]*rules.Delivery) error { return errors.New("no") })
-		l.say("d", "t/1", `{"n":1}`)
+		l.Say("d", "t/1", `{"n":1}`)
 		time.Sleep(time.Minute)
 		if st := stats(t, r, "a"); st.Failed != 1 || st.Retries != 3 || st.DeadLetter != 0 {
 			t.Errorf("%+v", st)
@@ -301,13 +234,13 @@ func TestBestEffortDrops(t *testing.T) {
 
 func TestRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, e := &log{}, mem.New()
+		l, e := &memlog.Log{}, mem.New()
 		defer e.Close()
 		r := open(t, l, e, func(c *rules.Config) { c.Rate = 10 })
 		var sure, best sink
 		put(t, r, rules.Rule{ID: "sure", Mode: rules.AtLeastOnce, Actions: one(&sure)})
 		for range 40 {
-			l.say("d", "t/1", `{"n":1}`)
+			l.Say("d", "t/1", `{"n":1}`)
 		}
 		time.Sleep(time.Second)
 		if n := sure.count(); n < 19 || n > 21 {
@@ -323,7 +256,7 @@ func TestRate(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		put(t, r, rules.Rule{ID: "best", Actions: one(&best)})
 		for range 40 {
-			l.say("d", "t/1", `{"n":1}`)
+			l.Say("d", "t/1", `{"n":1}`)
 		}
 		synctest.Wait()
 		if st := stats(t, r, "best"); st.Throttled != 30 || best.count() != 10 {
@@ -334,7 +267,7 @@ func TestRate(t *testing.T) {
 
 func TestDeadLetters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, e := &log{}, mem.New()
+		l, e := &memlog.Log{}, mem.New()
 		defer e.Close()
 		r := open(t, l, e, nil)
 		var s, wrong sink
@@ -347,7 +280,7 @@ func TestDeadLetters(t *testing.T) {
 		s.set(bad)
 		put(t, r, rules.Rule{ID: "a", Mode: rules.AtLeastOnce, Actions: []rules.Action{{Sink: &s, Batch: 8, Name: "out"}}, OnError: &rules.Action{Sink: &wrong}})
 		for i := range 20 {
-			l.say("d", "t/1", fmt.Sprintf(`{"n":%d}`, i))
+			l.Say("d", "t/1", fmt.Sprintf(`{"n":%d}`, i))
 		}
 		synctest.Wait()
 		if s.count() != 19 || wrong.count() != 1 || wrong.taken[0].Error != "unlucky" {
@@ -383,7 +316,7 @@ func TestDeadLetters(t *testing.T) {
 // nothing gets through none is.
 func TestOvertaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, e := &log{}, mem.New()
+		l, e := &memlog.Log{}, mem.New()
 		defer e.Close()
 		r := open(t, l, e, nil)
 		var s sink
@@ -394,10 +327,10 @@ func TestOvertaken(t *testing.T) {
 			return nil
 		})
 		put(t, r, rules.Rule{ID: "a", Mode: rules.AtLeastOnce, Actions: []rules.Action{{Sink: &s, Lanes: 16, Retry: rules.Retry{Max: 2 * time.Second}}}})
-		l.say("odd", "t/1", `{"n":1}`)
+		l.Say("odd", "t/1", `{"n":1}`)
 		for range 300 {
 			for i := range 8 {
-				l.say(fmt.Sprint("d", i), "t/1", `{"n":1}`)
+				l.Say(fmt.Sprint("d", i), "t/1", `{"n":1}`)
 			}
 			time.Sleep(time.Second)
 		}
@@ -410,30 +343,30 @@ func TestOvertaken(t *testing.T) {
 
 func TestPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, e := &log{}, mem.New()
+		l, e := &memlog.Log{}, mem.New()
 		defer e.Close()
 		r := open(t, l, e, nil)
 		var a, b sink
 		put(t, r, rules.Rule{ID: "a", Mode: rules.AtLeastOnce, Actions: one(&a)})
 		put(t, r, rules.Rule{ID: "b", Mode: rules.AtLeastOnce, Actions: one(&b)})
-		l.say("d", "t/1", `{"n":1}`)
+		l.Say("d", "t/1", `{"n":1}`)
 		synctest.Wait()
 		if err := r.Stop(t.Context(), "b"); err != nil {
 			t.Fatal(err)
 		}
-		l.say("d", "t/1", `{"n":2}`)
+		l.Say("d", "t/1", `{"n":2}`)
 		synctest.Wait()
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
 		}
-		l.say("d", "t/1", `{"n":3}`)
+		l.Say("d", "t/1", `{"n":3}`)
 
 		r = open(t, l, e, nil)
-		l.say("d", "t/1", `{"n":4}`)
+		l.Say("d", "t/1", `{"n":4}`)
 		time.Sleep(5 * time.Second) // places are written before the rules come back
 		put(t, r, rules.Rule{ID: "a", Mode: rules.AtLeastOnce, Actions: one(&a)})
 		put(t, r, rules.Rule{ID: "b", Mode: rules.AtLeastOnce, Actions: one(&b)})
-		l.say("d", "t/1", `{"n":5}`)
+		l.Say("d", "t/1", `{"n":5}`)
 		synctest.Wait()
 		for _, s := range []*sink{&a, &b} {
 			if diff := cmp.Diff(upTo(5), s.ids()); diff != "" || s.count() != 5 {
@@ -443,7 +376,7 @@ func TestPlaces(t *testing.T) {
 		if err := r.Remove(t.Context(), "a"); err != nil {
 			t.Fatal(err)
 		}
-		l.say("d", "t/1", `{"n":6}`)
+		l.Say("d", "t/1", `{"n":6}`)
 		put(t, r, rules.Rule{ID: "a", Mode: rules.AtLeastOnce, Actions: one(&a)})
 		synctest.Wait()
 		if a.count() != 5 {
@@ -454,7 +387,7 @@ func TestPlaces(t *testing.T) {
 
 func TestRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, e := &log{}, mem.New()
+		l, e := &memlog.Log{}, mem.New()
 		defer e.Close()
 		r := open(t, l, e, func(c *rules.Config) { c.MaxRules = 1 })
 		var s sink

@@ -5,6 +5,7 @@ package rules
 import (
 	"sync"
 
+	"github.com/openalink/iot/internal/tokens"
 	"github.com/openalink/iot/rules/sql"
 )
 
@@ -86,7 +87,7 @@ func (r *Runner) follow() {
 			failures = 0
 			r.judge(&e)
 		}
-		if sleep(r.ctx, Retry{}.pause(failures)) != nil {
+		if tokens.Sleep(r.ctx, Retry{}.pause(failures)) != nil {
 			return
 		}
 	}
@@ -110,7 +111,7 @@ func (r *Runner) judge(e *Entry) {
 func (r *Runner) offer(ru *running, offset uint64, m *sql.Message, row *sql.Row) {
 	if ru.rule.Mode == BestEffort {
 		switch {
-		case !r.rate.take():
+		case !r.rate.Take():
 			ru.drop(m, Throttled)
 		case !ru.offer(offset, m, row):
 			ru.drop(m, Dropped)
@@ -138,7 +139,7 @@ func (ru *running) catchUp() {
 		case ru.ctx.Err() == nil:
 			r.config.Logger.Error("rules: reading the message log", "rule", ru.rule.ID, "error", err)
 		}
-		if sleep(ru.ctx, Retry{}.pause(failures)) != nil {
+		if tokens.Sleep(ru.ctx, Retry{}.pause(failures)) != nil {
 			return
 		}
 		failures++
