@@ -35,14 +35,14 @@ func TestSDKReportsItself(t *testing.T) {
 	})
 }
 
-// A method nobody serves is answered, not left to time out.
-func TestSDKUnservedMethod(t *testing.T) {
+// A request the platform cannot fulfil is answered, not left to time out.
+func TestSDKNoConfig(t *testing.T) {
 	eachSDK(t, func(t *testing.T, program []string) {
 		h := startHubd(t)
 		p := startPeer(t, lamp, peerConfig{URL: h.url("tcp")}, program...)
 		p.want(t, "online")
-		if a := p.ask(t, object{"do": "config"}); a.Code == 200 || a.Code == 0 || a.Message == "" {
-			t.Errorf("answer %+v, want a failure code and a reason", a)
+		if a := p.ask(t, object{"do": "config"}); a.Code != 6710 || a.Message == "" {
+			t.Errorf("answer %+v, want 6710 and a reason", a)
 		}
 	})
 }

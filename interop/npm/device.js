@@ -51,6 +51,11 @@ device.on('message', (topic, payload) => {
   if (!topic.startsWith('/sys/')) tell('message', { topic, payload: text });
 });
 
+device.onConfig((res) => {
+  tell('config', { body: res });
+  device.publish(`${base}/thing/config/push_reply`, JSON.stringify({ id: res.id, code: 200, data: {} }));
+});
+
 device.onShadow((res) => tell('shadow', { body: res }));
 
 const answer = (order) => (res) => tell('answer', { do: order.do, body: res });

@@ -55,6 +55,12 @@ device.on('message', (topic, payload) => {
     device.publish(topic.replace('/request/', '/response/'), `echo ${text}`);
     return;
   }
+  if (topic === `${base}/thing/config/push`) { // the SDK has no callback for it
+    const res = JSON.parse(text);
+    tell('config', { body: res });
+    device.publish(`${base}/thing/config/push_reply`, JSON.stringify({ id: res.id, code: 200, data: {} }));
+    return;
+  }
   if (!topic.startsWith('/sys/')) tell('message', { topic, payload: text });
 });
 
