@@ -19,6 +19,8 @@ func readLimits(what string) (hub.Limits, error) {
 	switch what {
 	case "default":
 		return limits, nil
+	case "2018":
+		return hub.Limits2018(), nil
 	case "none":
 		return hub.NoLimits(), nil
 	}

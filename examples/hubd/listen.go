@@ -39,18 +39,21 @@ func (s *servers) listen(f flags, h *hub.Hub) error {
 		if err != nil {
 			return err
 		}
+		if err := clientCertificates(cfg, f.clientCA); err != nil {
+			return err
+		}
 		s.tls = cfg
 	}
 	for _, l := range []struct {
 		name, addr string
 		open       func(net.Listener) error
 	}{
-		{"any", f.any, func(l net.Listener) error { return s.serveAny(l, h) }},
+		{"any", f.any, func(l net.Listener) error { return s.serveAny(l, f, h) }},
 		{"mqtt", f.mqtt, s.serveMQTT},
 		{"mqtts", f.mqtts, func(l net.Listener) error { return s.serveMQTT(tls.NewListener(l, s.tls)) }},
 		{"ws", f.ws, func(l net.Listener) error { return s.serveHTTP(l, s.door.WebSocket()) }},
 		{"wss", f.wss, func(l net.Listener) error { return s.serveHTTP(tls.NewListener(l, s.tls), s.door.WebSocket()) }},
-		{"http", f.http, func(l net.Listener) error { return s.serveManagement(l, f.apiKey, h) }},
+		{"http", f.http, func(l net.Listener) error { return s.serveManagement(l, f, h) }},
 	} {
 		if l.addr == "" {
 			continue
@@ -83,8 +86,12 @@ func (s *servers) serveMQTT(l net.Listener) error {
 
 // serveAny is the one port real SDKs use for everything. Management never
 // answers there.
-func (s *servers) serveAny(l net.Listener, h *hub.Hub) (err error) {
-	s.any, err = sniff.New(sniff.Config{MQTT: s.door, HTTP: withDownloads(h, http.NotFoundHandler()), TLS: s.tls, Logger: s.logger})
+func (s *servers) serveAny(l net.Listener, f flags, h *hub.Hub) error {
+	handler, err := webHandler(f, h, l.Addr(), s.logger)
+	if err != nil {
+		return err
+	}
+	s.any, err = sniff.New(sniff.Config{MQTT: s.door, HTTP: withDownloads(h, handler), TLS: s.tls, Logger: s.logger})
 	if err != nil {
 		return err
 	}
@@ -103,7 +110,8 @@ func (s *servers) serveHTTP(l net.Listener, handler http.Handler) error {
 }
 
 // serveManagement serves the API. Without a key it makes one and shows it once.
-func (s *servers) serveManagement(l net.Listener, key string, h *hub.Hub) error {
+func (s *servers) serveManagement(l net.Listener, f flags, h *hub.Hub) error {
+	key := f.apiKey
 	if key == "" {
 		key = rand.Text()
 		fmt.Fprintln(s.out, "api-key", key)
@@ -112,7 +120,14 @@ func (s *servers) serveManagement(l net.Listener, key string, h *hub.Hub) error 
 	if err != nil {
 		return err
 	}
-	return s.serveHTTP(l, withDownloads(h, api))
+	web, err := webHandler(f, h, l.Addr(), s.logger)
+	if err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/auth/", web)
+	mux.Handle("/", api)
+	return s.serveHTTP(l, withDownloads(h, mux))
 }
 
 // shutdown drains: no new connections, answers first, then the ends.

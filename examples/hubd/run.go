@@ -48,7 +48,11 @@ func run(ctx context.Context, f flags, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, files.Close()) }()
-	h, err := hub.Open(ctx, hub.Config{Store: st, Limits: &limits, Logger: logger, OTA: files.ota(f.downloads), Files: hub.NewFileFolder(files.uploads)})
+	sealer, err := readSealer(f.sealKey)
+	if err != nil {
+		return err
+	}
+	h, err := hub.Open(ctx, hub.Config{Store: st, Limits: &limits, Logger: logger, Sealer: sealer, OTA: files.ota(f.downloads), Files: hub.NewFileFolder(files.uploads)})
 	if err != nil {
 		return err
 	}
