@@ -95,7 +95,7 @@ func (h *Hub) RevokeCertificate(ctx context.Context, id iot.DeviceID, fingerprin
 	d.mu.Lock()
 	s := d.sess
 	d.mu.Unlock()
-	if s != nil && s.cert == fp {
+	if s != nil && s.proof != nil && s.proof.cert == fp {
 		s.link.Close(hal.CauseDisabled)
 	}
 	return nil
@@ -109,10 +109,12 @@ func (h *Hub) putCertificate(ctx context.Context, id iot.DeviceID, fp string, re
 	defer h.release(d)
 	return h.do(ctx, d, func(b *batch) error {
 		b.st.Put([]byte(prefixCert+fp), encodeJSON(rec))
-		d.rec.Certs = slices.DeleteFunc(slices.Clone(d.rec.Certs), func(old string) bool { return old == fp })
+		a := d.rec.access()
+		a.Certs = slices.DeleteFunc(slices.Clone(a.Certs), func(old string) bool { return old == fp })
 		if !rec.Revoked { // what is revoked outlives the device
-			d.rec.Certs = append(d.rec.Certs, fp)
+			a.Certs = append(a.Certs, fp)
 		}
+		d.rec.Access = &a
 		b.st.Put(deviceKey(prefixDevice, d.id), encodeJSON(d.rec))
 		return nil
 	})

@@ -51,18 +51,32 @@ type deviceRecord struct {
 	Disabled      bool              `json:"disabled,omitempty"`
 	Gateway       string            `json:"gateway,omitempty"`    // of a bound sub-device
 	Registered    bool              `json:"registered,omitempty"` // its secret was handed out
-	// ClientID and Token are what a device nobody made beforehand logs in with.
-	ClientID string `json:"clientId,omitempty"`
-	Token    string `json:"token,omitempty"`
-	// Epoch rises when all tokens of the device are revoked.
-	Epoch uint32   `json:"epoch,omitempty"`
-	Certs []string `json:"certs,omitempty"` // fingerprints bound to it
+	// Access is what few devices have; nil for the others. It never changes in place.
+	Access *accessRecord `json:"access,omitempty"`
 
 	Desired    map[string]DesiredProperty `json:"desired,omitempty"` // never changed in place
 	DesiredSeq int64                      `json:"desiredSeq,omitempty"`
 	Jobs       []Job                      `json:"jobs,omitempty"` // never changed in place
 	LogUpload  bool                       `json:"logUpload,omitempty"`
 	Versions   map[string]string          `json:"versions,omitempty"` // of firmware, by module
+}
+
+// accessRecord is what a device logs in with beside its secret.
+type accessRecord struct {
+	// ClientID and Token are those of a device nobody made beforehand.
+	ClientID string `json:"clientId,omitempty"`
+	Token    string `json:"token,omitempty"`
+	// Epoch rises when all tokens of the device are revoked.
+	Epoch uint32   `json:"epoch,omitempty"`
+	Certs []string `json:"certs,omitempty"` // fingerprints bound to it
+}
+
+// access returns a copy of what the record has; to be changed and put back.
+func (r *deviceRecord) access() accessRecord {
+	if r.Access == nil {
+		return accessRecord{}
+	}
+	return *r.Access
 }
 
 // device is a device in memory: while it is connected, has messages on their
@@ -87,7 +101,6 @@ type device struct {
 	mu     sync.Mutex
 	rec    deviceRecord
 	secret auth.Secret
-	token  auth.Secret    // of rec.Token
 	gone   bool           // deleted
 	sess   *session       // the connection, if any
 	stored *storedSession // what a clean session 0 resumes; nil otherwise

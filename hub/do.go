@@ -71,7 +71,7 @@ func (h *Hub) distrust(devices []*device) {
 			}
 			d.mu.Lock()
 			defer d.mu.Unlock()
-			d.token, d.topo = fresh.token, nil
+			d.topo = nil
 			d.rec, d.secret, d.stored, d.values = fresh.rec, fresh.secret, fresh.stored, values{}
 			d.shadow = nil
 			if d.sess == nil {

@@ -189,24 +189,27 @@ func (h *Hub) giveToken(ctx context.Context, l login) (any, error) {
 	}
 	out := enrolled{ClientID: h.randomText(20), ProductKey: id.Product, DeviceName: id.Name, DeviceToken: h.randomHex(20)}
 	_, err := h.updateDevice(ctx, id, func(_ *batch, d *device) error {
-		if d.rec.Registered || !d.rec.Activated.IsZero() && d.rec.Token == "" {
+		if d.rec.Registered || !d.rec.Activated.IsZero() && d.rec.access().Token == "" {
 			return codeError(alink.CodeAlreadyActive, "") // it has a DeviceSecret of its own
 		}
-		d.token = auth.NewSecret(out.DeviceToken)
-		d.rec.ClientID, d.rec.Token = out.ClientID, h.seal(d.token, d.key)
+		a := d.rec.access()
+		a.ClientID, a.Token = out.ClientID, h.seal(auth.NewSecret(out.DeviceToken), d.key)
+		d.rec.Access = &a
 		return nil
 	})
 	return out, err
 }
 
 // checkDeviceToken checks what a device nobody made beforehand logs in with.
-func (d *device) checkDeviceToken(clientID string, token []byte) error {
+func (h *Hub) checkDeviceToken(d *device, clientID string, token []byte) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.token.EqualBytes(token) || clientID != d.rec.ClientID {
-		return auth.ErrBadSign
+	a := d.rec.access()
+	d.mu.Unlock()
+	want, err := h.unsealText(a.Token, d.key)
+	if err == nil && (!want.EqualBytes(token) || clientID != a.ClientID) {
+		err = auth.ErrBadSign
 	}
-	return nil
+	return err
 }
 
 // enrolment is the session of a connection that registers: it has no presence,

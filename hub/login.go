@@ -105,7 +105,7 @@ func (h *Hub) verify(ctx context.Context, l login, d *device) error {
 	case loginToken:
 		return h.checkToken(d, l.password, auth.UseConnect)
 	case loginConnNWL:
-		return d.checkDeviceToken(l.client.ID, l.password)
+		return h.checkDeviceToken(d, l.client.ID, l.password)
 	case loginCert:
 		return nil // the handshake proved it, and who it is for was looked up
 	case loginID2:

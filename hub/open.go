@@ -11,8 +11,11 @@ import (
 func (h *Hub) newSession(d *device, r *hal.ConnectRequest, l login) *session {
 	s := &session{
 		h: h, d: d, link: r.Link, clean: r.CleanSession,
-		extRRPC: l.extRRPC(), byToken: l.kind == loginToken || l.kind == loginConnNWL, cert: l.cert.Fingerprint(),
-		ended: make(chan struct{}), room: make(chan struct{}, 1), limited: h.rates.uplinkLimited(),
+		extRRPC: l.extRRPC(),
+		ended:   make(chan struct{}), room: make(chan struct{}, 1), limited: h.rates.uplinkLimited(),
+	}
+	if l.kind != loginSign {
+		s.proof = &shownProof{token: l.kind == loginToken || l.kind == loginConnNWL, cert: l.cert.Fingerprint()}
 	}
 	if d.product.gateway {
 		s.gw = new(gateway)
@@ -44,6 +47,9 @@ func (h *Hub) open(ctx context.Context, s *session, l login) (resumed bool, err 
 	return resumed, err
 }
 
+// noFilters are the subscriptions sessions begin with, shared by all that stay so.
+var noFilters = map[bool]*subscriptions{false: {}, true: {Implicit: true}}
+
 // start runs on the worker with the device's lock held.
 func (s *session) start(b *batch, implicit bool) (resumed bool) {
 	h, d := s.h, s.d
@@ -51,7 +57,7 @@ func (s *session) start(b *batch, implicit bool) (resumed bool) {
 	if old := d.sess; old != nil {
 		s.kick(b, old)
 	}
-	subs := &subscriptions{Implicit: implicit}
+	subs := noFilters[implicit]
 	switch {
 	case s.clean:
 		s.forgetStored(b)

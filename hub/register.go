@@ -274,7 +274,7 @@ func (h *Hub) DeleteDevice(ctx context.Context, id iot.DeviceID) error {
 			b.st.Delete(deviceKey(prefix, d.id))
 		}
 		b.st.Delete([]byte(prefixIotID + d.rec.IotID))
-		for _, fp := range d.rec.Certs {
+		for _, fp := range d.rec.access().Certs {
 			b.st.Delete([]byte(prefixCert + fp))
 		}
 		if gw := d.rec.Gateway; gw != "" {

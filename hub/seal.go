@@ -37,10 +37,7 @@ func (h *Hub) unsealText(text, place string) (auth.Secret, error) {
 
 // unseal reads the secrets of a device's record.
 func (h *Hub) unseal(d *device) (err error) {
-	if d.secret, err = h.unsealText(d.rec.Secret, d.id.String()); err == nil {
-		d.token, err = h.unsealText(d.rec.Token, d.id.String())
-	}
-	if err != nil {
+	if d.secret, err = h.unsealText(d.rec.Secret, d.id.String()); err != nil {
 		return fmt.Errorf("hub: device record %v: %w", d.id, err)
 	}
 	return nil

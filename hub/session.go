@@ -33,8 +33,7 @@ type session struct {
 	addr    string
 	subs    atomic.Pointer[subscriptions]
 
-	byToken bool   // it logged in with a token
-	cert    string // fingerprint of the certificate it logged in with
+	proof *shownProof // of a login without a signature; else nil
 
 	gw  *gateway // of a gateway's connection: its sub-devices
 	via *session // of a sub-device's session: the gateway's connection
@@ -57,6 +56,12 @@ type session struct {
 	overrun      int64 // second of the last overrun logged
 
 	qos2Logged atomic.Bool
+}
+
+// shownProof is what may be revoked under a session.
+type shownProof struct {
+	token bool   // it logged in with a token
+	cert  string // fingerprint of the certificate it logged in with
 }
 
 var (

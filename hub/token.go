@@ -115,7 +115,7 @@ func (h *Hub) IssueToken(ctx context.Context, p *hal.Proof, use auth.Use) (hal.T
 		return hal.TokenGrant{}, h.refuse(login{device: d.id}, hal.NotAuthorized, CauseDisabledDevice, ErrDisabled)
 	}
 	claims := auth.Claims{
-		Device: d.id, Use: use, Version: uint32(d.rec.SecretVersion), Epoch: d.rec.Epoch, Expires: time.Now().Add(ttl),
+		Device: d.id, Use: use, Version: uint32(d.rec.SecretVersion), Epoch: d.rec.access().Epoch, Expires: time.Now().Add(ttl),
 	}
 	return hal.TokenGrant{Token: h.tokens.current().Issue(claims), IotID: d.rec.IotID, Expires: claims.Expires}, nil
 }
@@ -188,7 +188,7 @@ func (h *Hub) VerifyToken(ctx context.Context, token auth.Token, use auth.Use) (
 func (d *device) stands(c auth.Claims, use auth.Use) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.gone || c.Use != use || c.Version != uint32(d.rec.SecretVersion) || c.Epoch != d.rec.Epoch {
+	if d.gone || c.Use != use || c.Version != uint32(d.rec.SecretVersion) || c.Epoch != d.rec.access().Epoch {
 		return auth.ErrBadSign
 	}
 	return nil
@@ -210,12 +210,14 @@ func (h *Hub) checkToken(d *device, token []byte, use auth.Use) error {
 func (h *Hub) RevokeTokens(ctx context.Context, id iot.DeviceID) error {
 	var s *session
 	_, err := h.updateDevice(ctx, id, func(_ *batch, d *device) error {
-		d.rec.Epoch++
-		d.rec.Token, d.rec.ClientID, d.token = "", "", auth.Secret{}
+		a := d.rec.access()
+		a.Epoch++
+		a.Token, a.ClientID = "", ""
+		d.rec.Access = &a
 		s = d.sess
 		return nil
 	})
-	if err == nil && s != nil && s.byToken {
+	if err == nil && s != nil && s.proof != nil && s.proof.token {
 		s.link.Close(hal.CauseKicked)
 	}
 	return err
