@@ -38,17 +38,17 @@ IOT_Cloud_Connection_Deinit|device.Client.Close|
 IOT_Cloud_Connection_Send_Message|device.Client.Publish|
 IOT_Cloud_Connection_Yield||a Client works on goroutines of its own
 IOT_CMP_Init|device.New|
-IOT_CMP_OTA_Start||an updater is a package of its own
-IOT_CMP_OTA_Set_Callback||
-IOT_CMP_OTA_Get_Config|device.Client.Call|path thing/config/get
-IOT_CMP_OTA_Request_Image|device.Client.Call|path thing/ota/firmware/get
+IOT_CMP_OTA_Start|device.Config.Firmware|
+IOT_CMP_OTA_Set_Callback|device.Handlers.Upgrade|
+IOT_CMP_OTA_Get_Config|device.Config.RemoteConfig|a Client fetches and applies it
+IOT_CMP_OTA_Request_Image|device.Client.FirmwareNotice|
 IOT_CMP_Register|device.Config.Handlers|
 IOT_CMP_Unregister||handlers are given once
 IOT_CMP_Send|device.Client.Publish|
 IOT_CMP_Send_Sync|device.Client.Call|
 IOT_CMP_Yield||
 IOT_CMP_Deinit|device.Client.Close|
-IOT_CMP_OTA_Yield||
+IOT_CMP_OTA_Yield||a Client works on goroutines of its own
 IOT_CoAP_Init|hal.Transport|the transport is a part of the configuration
 IOT_CoAP_Deinit|device.Client.Close|
 IOT_CoAP_DeviceNameAuth|device.Client.Connect|
@@ -70,17 +70,17 @@ IOT_MQTT_Disable_Reconnect||close the Client when Handlers.Disconnected is calle
 IOT_MQTT_Subscribe|device.Client.Subscribe|
 IOT_MQTT_Unsubscribe||a Client keeps its subscriptions
 IOT_MQTT_Publish|device.Client.Publish|
-IOT_OTA_Init||
-IOT_OTA_Deinit||
-IOT_OTA_ReportVersion||
-IOT_OTA_RequestImage|device.Client.Call|path thing/ota/firmware/get
-IOT_OTA_ReportProgress||
-IOT_OTA_GetConfig|device.Client.Call|path thing/config/get
-IOT_OTA_IsFetching||
-IOT_OTA_IsFetchFinish||
+IOT_OTA_Init|device.Config.Firmware|
+IOT_OTA_Deinit|device.Client.Close|
+IOT_OTA_ReportVersion|device.Client.ReportVersion|
+IOT_OTA_RequestImage|device.Client.FirmwareNotice|
+IOT_OTA_ReportProgress|device.Client.ReportProgress|
+IOT_OTA_GetConfig|device.Config.RemoteConfig|
+IOT_OTA_IsFetching|device.Client.FirmwareStatus|
+IOT_OTA_IsFetchFinish|device.Client.FirmwareStatus|
 IOT_OTA_FetchYield||
-IOT_OTA_Ioctl||
-IOT_OTA_GetLastError||errors are returned
+IOT_OTA_Ioctl|device.Client.FirmwareStatus|
+IOT_OTA_GetLastError|device.Client.FirmwareStatus|
 IOT_Shadow_Construct|device.New|every Client has a shadow
 IOT_Shadow_Destroy|device.Client.Close|
 IOT_Shadow_Yield||
@@ -93,15 +93,15 @@ IOT_Shadow_Push|device.Client.ReportShadow|
 IOT_Shadow_Push_Async|device.Client.ReportShadow|on a goroutine
 IOT_Shadow_Pull|device.Client.Shadow|
 IOT_Gateway_Generate_Message_ID|alink.IDs|a Client numbers its requests itself
-IOT_Gateway_Construct|device.New|
-IOT_Gateway_Destroy|device.Client.Close|
-IOT_Subdevice_Register|device.Client.Call|path thing/sub/register
-IOT_Subdevice_Unregister|device.Client.Call|path thing/topo/delete
-IOT_Subdevice_Login||
-IOT_Subdevice_Logout||
-IOT_Gateway_Get_TOPO|device.Client.Call|path thing/topo/get
-IOT_Gateway_Get_Config|device.Client.Call|path thing/config/get
-IOT_Gateway_Publish_Found_List|device.Client.Call|path thing/list/found
+IOT_Gateway_Construct|device.NewGateway|
+IOT_Gateway_Destroy|device.Gateway.Close|
+IOT_Subdevice_Register|device.Gateway.Register|
+IOT_Subdevice_Unregister|device.Gateway.Unbind|
+IOT_Subdevice_Login|device.Gateway.SubDevice|and device.Client.Connect
+IOT_Subdevice_Logout|device.Client.Close|of the sub-device
+IOT_Gateway_Get_TOPO|device.Gateway.Topology|
+IOT_Gateway_Get_Config|device.Config.RemoteConfig|
+IOT_Gateway_Publish_Found_List|device.Gateway.Found|
 IOT_Gateway_Yield||
 IOT_Gateway_Subscribe|device.Client.Subscribe|
 IOT_Gateway_Unsubscribe||
@@ -118,10 +118,10 @@ linkkit_set_tsl|device.ThingConfig.Model|tsl.Parse reads it
 linkkit_answer_service|device.ThingConfig.Service|the handler returns it
 linkkit_invoke_raw_service|device.Client.PostRaw|
 linkkit_trigger_event|device.Thing.Event|
-linkkit_fota_init||
-linkkit_invoke_fota_service||
-linkkit_cota_init|device.Handlers.Request|path thing/config/push
-linkkit_invoke_cota_get_config|device.Client.Call|path thing/config/get
-linkkit_invoke_cota_service|device.Handlers.Request|
+linkkit_fota_init|device.Config.Firmware|
+linkkit_invoke_fota_service|device.Config.Firmware|the Client installs what is offered
+linkkit_cota_init|device.Config.RemoteConfig|
+linkkit_invoke_cota_get_config|device.Client.AppliedConfig|
+linkkit_invoke_cota_service|device.Config.RemoteConfig|the Client applies what is offered
 linkkit_post_property|device.Thing.Post|
 `

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/tsl"
 )
 
@@ -93,4 +94,32 @@ func (c *Client) Model(ctx context.Context) (*tsl.Model, error) {
 		return nil, err
 	}
 	return tsl.Parse(raw)
+}
+
+// Pack is what a pack post says about one device.
+type Pack struct {
+	Properties map[string]Timed `json:"properties,omitempty"`
+	Events     map[string]Timed `json:"events,omitempty"` // the output of each event
+}
+
+// PostPack posts values of the gateway itself and of sub-devices that are logged
+// in through it, at most 20, in one message. Errors are those of Client.Call.
+func (g *Gateway) PostPack(ctx context.Context, own Pack, subs map[iot.DeviceID]Pack) error {
+	type identity struct {
+		ProductKey string `json:"productKey"`
+		DeviceName string `json:"deviceName"`
+	}
+	type sub struct {
+		Identity identity `json:"identity"`
+		Pack
+	}
+	params := struct {
+		Pack
+		SubDevices []sub `json:"subDevices"`
+	}{own, []sub{}}
+	for id, p := range subs {
+		params.SubDevices = append(params.SubDevices, sub{identity{id.Product, id.Name}, p})
+	}
+	_, err := g.Call(ctx, "thing/event/property/pack/post", params)
+	return err
 }

@@ -50,7 +50,13 @@ type Thing struct {
 
 // NewThing makes a Thing. It fails when the configuration or the model is not
 // usable, and touches nothing outside.
-func NewThing(cfg ThingConfig) (*Thing, error) {
+func NewThing(cfg ThingConfig) (*Thing, error) { return newThing(cfg, New) }
+
+// SubThing is SubDevice for a sub-device with a thing model. Transport of cfg must
+// be nil.
+func (g *Gateway) SubThing(cfg ThingConfig) (*Thing, error) { return newThing(cfg, g.SubDevice) }
+
+func newThing(cfg ThingConfig, connect func(Config) (*Client, error)) (*Thing, error) {
 	t := &Thing{cfg: cfg, values: make(map[string]json.RawMessage)}
 	if cfg.Model != nil {
 		if err := t.use(cfg.Model); err != nil {
@@ -60,7 +66,7 @@ func NewThing(cfg ThingConfig) (*Thing, error) {
 	c := cfg.Config
 	c.Handlers.SetProperties, c.Handlers.GetProperties = t.set, t.get
 	c.Handlers.anyService = t.serve
-	client, err := New(c)
+	client, err := connect(c)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,9 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/alink"
 	"github.com/openalink/iot/device"
 	"github.com/openalink/iot/hal"
@@ -270,4 +272,37 @@ func ExampleThing() {
 	// <nil>
 	// device: not in the thing model: /Lamp/Level: 400 is above 100 (range)
 	// <nil> 40
+}
+
+// TestSubThing has a modelled sub-device and a pack of its gateway.
+func TestSubThing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := iottest.NewHub(t)
+		gw := newGateway(t, h, "gw-1", device.GatewayConfig{})
+		d := h.Register()
+		thing, err := gw.SubThing(device.ThingConfig{Config: device.Config{Identity: identityOf(d)}, Model: airConditioner(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer thing.Close()
+		if err := thing.Connect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := thing.Set("Target", 20); err != nil {
+			t.Fatal(err)
+		}
+		if err := thing.Post(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		one := map[string]device.Timed{"Power": {Value: 1, Time: time.Now()}}
+		if err := gw.PostPack(t.Context(), device.Pack{Properties: one}, map[iot.DeviceID]device.Pack{d.ID: {Properties: one}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := h.Values(d.ID); got["Target"] != "20" || got["Power"] != "1" {
+			t.Errorf("sub-device %v", got)
+		}
+		if got := h.Values(gw.Device()); got["Power"] != "1" {
+			t.Errorf("gateway %v", got)
+		}
+	})
 }

@@ -46,7 +46,7 @@ type platform struct {
 	product hub.Product
 }
 
-func open(t *testing.T, cfg hub.Config) *platform {
+func open(t testing.TB, cfg hub.Config) *platform {
 	t.Helper()
 	if cfg.Store == nil {
 		cfg.Store = mem.New()

@@ -140,6 +140,38 @@ func TestTemplate(t *testing.T) {
 	})
 }
 
+// TestModelEvolvesUnderDevices replaces the model of a product whose device is
+// connected: the connection stays, the next post is judged by the new one.
+func TestModelEvolvesUnderDevices(t *testing.T) {
+	bubble(t, hub.Config{}, func(t *testing.T, p *platform) {
+		p.model(hub.Reject)
+		c := p.connect(p.register("lamp-1"))
+		post := func(want int) {
+			t.Helper()
+			if r := c.post("thing/event/property/post", `{"id":"1","params":{"Level":150}}`); r.Code != want {
+				t.Errorf("reply %s, want %d", r.raw, want)
+			}
+		}
+		post(460)
+		wider, err := tsl.Parse([]byte(strings.Replace(lampModel, `"max":"100"`, `"max":"200"`, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.hub.UpdateProduct(t.Context(), p.product.Key, func(pr *hub.Product) {
+			if e := tsl.Evolve(pr.Model, wider).Effect(); e != tsl.UpdateDevice {
+				t.Errorf("effect %v", e)
+			}
+			pr.Model = wider
+		}); err != nil {
+			t.Fatal(err)
+		}
+		post(200)
+		if p.hub.Connected() != 1 || len(c.take()) != 0 {
+			t.Error("the device was bothered")
+		}
+	})
+}
+
 func TestBadModelIsRefused(t *testing.T) {
 	bubble(t, hub.Config{}, func(t *testing.T, p *platform) {
 		bad := &tsl.Model{Properties: []tsl.Property{{Identifier: "a-b", Access: "r", Data: tsl.DataType{Type: tsl.Int}}}}
