@@ -44,6 +44,7 @@ var layers = map[string][]string{
 	"rules/database":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
 	"rules/influx":    {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
 	"rules/republish": {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
+	"rules/define":    {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "github.com/tidwall/"},
 	"rules/queue":     {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
 	// L3
 	"device": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},

@@ -101,15 +101,15 @@ func (a *action) deliver(batch []*parcel) bool {
 		}
 		start := time.Now()
 		err = a.call(ctx, batch)
-		if ctx.Err() != nil {
-			a.circuit.leave(probe, err == nil)
-			return false
-		}
 		took := time.Since(start)
 		if err == nil {
 			a.circuit.leave(probe, true)
-			a.succeed(batch, took)
+			a.succeed(batch, took) // also when the rule ended meanwhile
 			return true
+		}
+		if ctx.Err() != nil {
+			a.circuit.leave(probe, false)
+			return false
 		}
 		if IsPermanent(err) && len(batch) > 1 {
 			a.circuit.leave(probe, true)
