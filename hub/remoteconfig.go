@@ -12,7 +12,9 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	iot "github.com/openalink/iot"
@@ -272,13 +274,30 @@ func (h *Hub) PushConfig(ctx context.Context, product, name string) (int, error)
 			ids = append(ids, d.id)
 		}
 	})
-	told := 0
-	for _, id := range ids {
-		n, err := h.pushOne(ctx, id)
-		if err != nil && !errors.Is(err, ErrUnknownDevice) {
-			return told, err
+	return h.pushMany(ctx, ids)
+}
+
+// pushTogether is how many devices are told at once, to share commits.
+const pushTogether = 256
+
+// pushMany tells devices and returns how many were told. It ends at the first
+// error; a device deleted meanwhile is none.
+func (h *Hub) pushMany(ctx context.Context, ids []iot.DeviceID) (told int, err error) {
+	for some := range slices.Chunk(ids, pushTogether) {
+		errs := make([]error, len(some))
+		var wg sync.WaitGroup
+		for i, id := range some {
+			wg.Go(func() { _, errs[i] = h.pushOne(ctx, id) })
 		}
-		told += n
+		wg.Wait()
+		for _, err := range errs {
+			switch {
+			case err == nil:
+				told++
+			case !errors.Is(err, ErrUnknownDevice):
+				return told, err
+			}
+		}
 	}
 	return told, nil
 }

@@ -3,6 +3,7 @@
 package provision
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -86,6 +87,12 @@ func (p *Product) apply(ctx context.Context, h *hub.Hub) error {
 			return err
 		}
 	}
-	_, err = h.CreateProduct(ctx, want)
+	if _, err = h.CreateProduct(ctx, want); err != nil || p.Config == nil {
+		return err
+	}
+	if now, err := h.Config(ctx, p.ProductKey, ""); err == nil && bytes.Equal(now.Content, p.Config) {
+		return nil
+	}
+	_, err = h.SetConfig(ctx, hub.RemoteConfig{Product: p.ProductKey, Content: p.Config, Note: "provisioned"}, 0)
 	return err
 }

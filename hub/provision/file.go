@@ -19,11 +19,13 @@ type File struct {
 	Applications []Application `json:"applications"`
 }
 
-// Product is a product to import: the fields of the management API and its
-// thing model.
+// Product is a product to import: the fields of the management API, its thing
+// model and its remote configuration.
 type Product struct {
 	management.Product
 	TSL json.RawMessage `json:"tsl"`
+	// Config is set unless it is the present one already.
+	Config json.RawMessage `json:"config"`
 }
 
 // Device is a device to import with its secret and tags.

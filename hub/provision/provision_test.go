@@ -112,3 +112,23 @@ func TestModelledProducts(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
+
+// A configuration in the file is set once, and again only when it differs.
+func TestApplyConfig(t *testing.T) {
+	h := open(t)
+	for i, c := range []struct {
+		config  string
+		version int
+	}{{`{"a":1}`, 1}, {`{"a":1}`, 1}, {`{"a":2}`, 2}} {
+		f, err := provision.Read(strings.NewReader(`{"products":[{"productKey":"a1Fleet0001","config":` + c.config + `}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Apply(t.Context(), h, func(provision.Line) {}); err != nil {
+			t.Fatal(err)
+		}
+		if now, err := h.Config(t.Context(), "a1Fleet0001", ""); err != nil || now.Version != c.version || string(now.Content) != c.config {
+			t.Errorf("import %d: %+v, %v", i, now, err)
+		}
+	}
+}
