@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -194,6 +195,56 @@ func TestRawKeepsOrder(t *testing.T) {
 			t.Errorf("log %v", topics)
 		}
 	})
+}
+
+// TestScriptReplacedUnderway replaces the script while messages flow: none is lost.
+func TestScriptReplacedUnderway(t *testing.T) {
+	bubble(t, hub.Config{Scripts: closing{}, Limits: limitless()}, func(t *testing.T, p *platform) {
+		rawPlatform(t, p)
+		c := p.connect(p.register("lamp-1"))
+		failed := make(chan error, 200)
+		for i := range cap(failed) {
+			c.session.Receive(t.Context(), iot.Message{Topic: c.sys("thing/model/up_raw"), Payload: []byte("thing.event.property.post:x"), QoS: 1},
+				func(_ []iot.Message, err error) { failed <- err })
+			if i%10 == 0 {
+				if _, err := p.hub.UpdateProduct(t.Context(), p.product.Key, func(pr *hub.Product) { pr.Script = fmt.Sprint(i) }); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for range cap(failed) {
+			if err := <-failed; err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// closing makes codecs that fail when they are closed, as scripts do.
+type closing struct{}
+
+func (closing) Compile(string) (alink.RawCodec, error) { return &closable{}, nil }
+
+type closable struct {
+	upperCase
+	closed atomic.Bool
+}
+
+func (c *closable) Close() error { c.closed.Store(true); return nil }
+
+func (c *closable) Decode(ctx context.Context, id iot.DeviceID, raw []byte) ([]byte, error) {
+	time.Sleep(time.Millisecond)
+	if c.closed.Load() {
+		return nil, errors.New("closed")
+	}
+	return c.upperCase.Decode(ctx, id, raw)
+}
+
+func (c *closable) Encode(ctx context.Context, id iot.DeviceID, message []byte) ([]byte, error) {
+	if c.closed.Load() {
+		return nil, errors.New("closed")
+	}
+	return c.upperCase.Encode(ctx, id, message)
 }
 
 func TestTransformedTopic(t *testing.T) {

@@ -95,9 +95,15 @@ func (s *session) translates(name string) bool {
 		strings.HasSuffix(name, alink.TransformSuffix) || strings.Contains(name, "/rrpc/response/") || strings.HasPrefix(name, "/ext/rrpc/")
 }
 
-// receiveRaw takes a message through the edge to the worker.
+// receiveRaw takes a message through the edge to the worker. What is not through
+// when the hub closes is not kept: it is not acknowledged, and the device repeats it.
 func (s *session) receiveRaw(it item) {
 	s.raw.in.add(&s.h.translating, func() {
+		if s.h.draining.Load() {
+			it.done(nil, ErrClosed)
+			s.leave(it.size)
+			return
+		}
 		if err := s.toAlink(&it); err != nil {
 			it.done(nil, &hal.RejectedError{Err: err})
 			s.leave(it.size)
@@ -122,22 +128,21 @@ func (s *session) toAlink(it *item) error {
 	}
 	d := speaker.d
 	raw := d.product.raw.Load()
-	if raw == nil {
-		return nil
-	}
-	var out []byte
+	var work func(*rawProduct) ([]byte, error)
 	switch {
+	case raw == nil:
+		return nil
 	case transform && t.Family == topic.FamilyCustom:
 		it.m.Topic = name
-		out, err = raw.transform(s.h.ctx, d.id, name, it.m.Payload)
-	case raw.format != Raw:
-		return nil
-	case t.Path == pathUpRaw, t.Path == pathDownRawReply, s.answersRaw(&t):
-		if out, err = raw.decode(s.h.ctx, d.id, it.m.Payload); err == nil {
-			err = s.address(it, &t, d, out)
-		}
+		work = func(r *rawProduct) ([]byte, error) { return r.transform(s.h.ctx, d.id, name, it.m.Payload) }
+	case raw.format == Raw && (t.Path == pathUpRaw || t.Path == pathDownRawReply || s.answersRaw(&t)):
+		work = func(r *rawProduct) ([]byte, error) { return r.decode(s.h.ctx, d.id, it.m.Payload) }
 	default:
 		return nil
+	}
+	out, err := d.product.translate(work)
+	if err == nil && !transform {
+		err = s.address(it, &t, d, out)
 	}
 	if err != nil {
 		s.h.logScript(d, Upstream, it.m.Topic, err)
@@ -145,6 +150,21 @@ func (s *session) toAlink(it *item) error {
 	}
 	it.m.Payload = out
 	return nil
+}
+
+// translate does work with the codec of the product. A codec that was replaced
+// meanwhile may have been closed: then the new one does it.
+func (p *product) translate(work func(*rawProduct) ([]byte, error)) ([]byte, error) {
+	for {
+		raw := p.raw.Load()
+		if raw == nil {
+			return nil, errNoCodec
+		}
+		out, err := work(raw)
+		if err == nil || p.raw.Load() == raw {
+			return out, err
+		}
+	}
 }
 
 // answersRaw reports whether the message answers a synchronous call that went out
@@ -200,11 +220,7 @@ func (s *session) encodeAnswer(d *device, done func([]iot.Message, error)) func(
 
 // encode is that of the product's codec as it is now.
 func (p *product) encode(ctx context.Context, id iot.DeviceID, message []byte) ([]byte, error) {
-	raw := p.raw.Load()
-	if raw == nil {
-		return nil, errNoCodec
-	}
-	return raw.encode(ctx, id, message)
+	return p.translate(func(r *rawProduct) ([]byte, error) { return r.encode(ctx, id, message) })
 }
 
 // rawLink is the link of a raw device: Alink requests leave it encoded.

@@ -67,3 +67,28 @@ func Parse(document []byte) (*Model, error) {
 	}
 	return &m, nil
 }
+
+// ParseAll reads a TSL document, or a JSON array of them: a product's own model
+// first, then its function blocks, which are joined to it. Errors are those of
+// Parse and Join, with the place in the array before their text.
+func ParseAll(documents []byte) (*Model, error) {
+	if i := space(documents, 0); i == len(documents) || documents[i] != '[' {
+		return Parse(documents)
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(documents, &list); err != nil {
+		return nil, fmt.Errorf("tsl: documents: %w", err)
+	}
+	if len(list) == 0 || len(list) > MaxBlocks {
+		return nil, fmt.Errorf("tsl: %d documents, 1 to %d are allowed", len(list), MaxBlocks)
+	}
+	models := make([]*Model, len(list))
+	for i, raw := range list {
+		m, err := Parse(raw)
+		if err != nil {
+			return nil, fmt.Errorf("tsl: document %d: %w", i, err)
+		}
+		models[i] = m
+	}
+	return Join(models[0], models[1:]...)
+}

@@ -140,6 +140,23 @@ func TestJoinedBlocks(t *testing.T) {
 	}
 }
 
+func TestParseAll(t *testing.T) {
+	const own = `{"properties":[{"identifier":"P","accessMode":"r","dataType":{"type":"int"}}]}`
+	const block = `{"functionBlockId":"B","properties":[{"identifier":"P","accessMode":"r","dataType":{"type":"int"}}]}`
+	m, err := tsl.ParseAll([]byte(` [` + own + `,` + block + `]`))
+	if err != nil || len(m.Properties) != 2 || m.Properties[1].Identifier != "B:P" {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	if m, err = tsl.ParseAll([]byte(own)); err != nil || len(m.Properties) != 1 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	for _, bad := range []string{``, ` `, `[]`, `[{}`, `[` + own + `,` + own + `]`, `[7]`, `[{},{},{},{},{},{}]`} {
+		if _, err := tsl.ParseAll([]byte(bad)); err == nil || !strings.HasPrefix(err.Error(), "tsl: ") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
 // TestShape wants what only the schema sees.
 func TestShape(t *testing.T) {
 	for _, tt := range []struct{ document, pointer, rule string }{

@@ -33,7 +33,8 @@ type evolution struct {
 	Applied bool        `json:"applied"`
 }
 
-// setModel replaces the TSL document of a product, or with dry=true only tells what
+// setModel replaces the TSL document of a product (or an array of documents: the
+// product's own and its function blocks), or with dry=true only tells what
 // that would mean. With accept, "compatible" or "update device", a change that is
 // more than that is not applied.
 func (a *api) setModel(r *http.Request) (any, error) {
@@ -41,7 +42,7 @@ func (a *api) setModel(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := tsl.Parse(raw)
+	m, err := tsl.ParseAll(raw)
 	if err != nil {
 		return nil, modelError(err)
 	}

@@ -83,7 +83,7 @@ func (p *Product) apply(ctx context.Context, h *hub.Hub) error {
 		return err
 	}
 	if len(p.TSL) > 0 && string(p.TSL) != "{}" && string(p.TSL) != "null" {
-		if want.Model, err = tsl.Parse(p.TSL); err != nil {
+		if want.Model, err = tsl.ParseAll(p.TSL); err != nil {
 			return err
 		}
 	}

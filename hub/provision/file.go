@@ -23,7 +23,7 @@ type File struct {
 // model and its remote configuration.
 type Product struct {
 	management.Product
-	TSL json.RawMessage `json:"tsl"`
+	TSL json.RawMessage `json:"tsl"` // a document, or an array of its own and its function blocks
 	// Config is set unless it is the present one already.
 	Config json.RawMessage `json:"config"`
 }
