@@ -61,8 +61,8 @@ func (u *updates) loadCampaigns(ctx context.Context) error {
 		if err := decodeJSON(e.Value, &rec); err != nil {
 			return fmt.Errorf("hub: campaign record %q: %w", e.Key, err)
 		}
-		if rec.Status == ota.Completed {
-			continue
+		if rec.Status == ota.Completed || rec.Status == ota.Aborted && rec.Stats.Total > 0 {
+			continue // over: only then are numbers stored
 		}
 		engine, err := ota.Restore(rec.State)
 		if err != nil {
@@ -218,6 +218,28 @@ func (u *updates) drop(r *rollout, name string, why error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	r.engine.Cancel(time.Now(), name, why.Error())
+}
+
+// deleted takes a device out that was deleted: nobody would report for it. Its
+// worker writes no more, so the record is written here.
+func (u *updates) deleted(id iot.DeviceID) {
+	if u.active.Load() == 0 {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var b store.Batch
+	for _, r := range u.byProduct[id.Product] {
+		if r.engine.Cancel(time.Now(), id.Name, "device deleted") {
+			b.Put(jobKey(r.rec.ID, id.Name), r.engine.AppendJob([]byte{recordFormat}, id.Name))
+		}
+	}
+	if b.IsEmpty() {
+		return
+	}
+	if err := u.h.store.Submit(u.h.ctx, &b, func(error) { u.stir() }); err != nil {
+		u.h.logger.Error("job of a deleted device is not stored", "device", id.String(), "error", err)
+	}
 }
 
 // tell queues the notice of an update for a connected device. The worker calls

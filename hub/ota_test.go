@@ -715,3 +715,54 @@ func TestUpdateOfSubDevice(t *testing.T) {
 		}
 	})
 }
+
+// A device that is deleted holds no campaign up, and leaves no configuration to
+// the next of its name.
+func TestUpdateOfDeletedDevice(t *testing.T) {
+	bubble(t, withOTA(t), func(t *testing.T, p *platform) {
+		dev := p.register("lamp-1")
+		camp := p.campaign(hub.Campaign{})
+		p.control(camp, hub.StartCampaign)
+		if _, err := p.hub.SetConfig(t.Context(), hub.RemoteConfig{Product: p.product.Key, Device: "lamp-1", Content: []byte(`1`)}, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.hub.DeleteDevice(t.Context(), dev.ID); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if done, _ := p.hub.Campaign(t.Context(), camp.ID); done.Status != ota.Completed || done.Stats.Cancelled != 1 {
+			t.Errorf("campaign %s %+v", done.Status, done.Stats)
+		}
+		c := p.connect(p.register("lamp-1"))
+		if r := c.post("thing/config/get", `{"id":"1","params":{}}`); r.Code != 6710 {
+			t.Errorf("configuration of another device: %s", r.raw)
+		}
+	})
+}
+
+// Those that are over need no package and no memory at the next start.
+func TestCampaignsThatAreOver(t *testing.T) {
+	cfg := withOTA(t)
+	cfg.Store = mem.New()
+	var camp hub.Campaign
+	bubble(t, cfg, func(t *testing.T, p *platform) {
+		p.register("lamp-1")
+		camp = p.campaign(hub.Campaign{})
+		p.control(camp, hub.StartCampaign)
+		p.control(camp, hub.AbortCampaign)
+		if err := p.hub.DeletePackage(t.Context(), camp.Packages[0]); err != nil {
+			t.Fatal(err)
+		}
+	})
+	bubble(t, cfg, func(t *testing.T, p *platform) {
+		again, err := p.hub.Campaign(t.Context(), camp.ID)
+		if err != nil || again.Status != ota.Aborted || again.Stats.Cancelled != 1 {
+			t.Errorf("%+v, %v", again, err)
+		}
+		for j, err := range p.hub.CampaignJobs(t.Context(), camp.ID, "") {
+			if err != nil || j.State != ota.Cancelled {
+				t.Errorf("%+v, %v", j, err)
+			}
+		}
+	})
+}

@@ -270,7 +270,7 @@ func (h *Hub) DeleteDevice(ctx context.Context, id iot.DeviceID) error {
 	var s *session
 	err = h.do(ctx, d, func(b *batch) error {
 		s = d.sess
-		for _, prefix := range []string{prefixDevice, prefixValues, prefixSession, prefixShadow} {
+		for _, prefix := range []string{prefixDevice, prefixValues, prefixSession, prefixShadow, prefixCurrent} {
 			b.st.Delete(deviceKey(prefix, d.id))
 		}
 		b.st.Delete([]byte(prefixIotID + d.rec.IotID))
@@ -296,6 +296,7 @@ func (h *Hub) DeleteDevice(ctx context.Context, id iot.DeviceID) error {
 	if s != nil {
 		h.dismiss(ctx, s, "thing.delete", hal.CauseDeleted)
 	}
+	h.ota.deleted(id)
 	h.forget(d)
 	h.shadowNews.tell()
 	return nil
