@@ -83,6 +83,8 @@ type Hub struct {
 	guard   loginGuard
 	tokens  tokens
 
+	applications applications
+
 	hideUnknown, plainRegistration bool
 
 	logger  *slog.Logger
@@ -149,7 +151,7 @@ func Open(ctx context.Context, cfg Config) (*Hub, error) {
 		return nil, fmt.Errorf("%w: Config.Store is nil", ErrInvalid)
 	}
 	h := newHub(cfg)
-	if err := errors.Join(h.handlers(), h.loadIDs(ctx), h.loadTokenKeys(ctx), h.loadProducts(ctx), h.settlePresence(ctx), h.loadUpdates(ctx, cfg.OTA)); err != nil {
+	if err := errors.Join(h.handlers(), h.loadIDs(ctx), h.loadTokenKeys(ctx), h.loadApplications(ctx), h.loadProducts(ctx), h.settlePresence(ctx), h.loadUpdates(ctx, cfg.OTA)); err != nil {
 		h.cancel()
 		return nil, err
 	}

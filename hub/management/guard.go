@@ -5,6 +5,7 @@ package management
 import (
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -15,9 +16,13 @@ import (
 	"github.com/openalink/iot/hub"
 )
 
-// authenticate returns the number of the key a request shows. All keys are
-// compared, so that the time tells nothing.
-func (a *api) authenticate(r *http.Request) (int, error) {
+// authenticate returns whose request it is: of an API key's holder, or of an
+// application, which may do what its rights say. All keys are compared, so that
+// the time tells nothing.
+func (a *api) authenticate(w http.ResponseWriter, r *http.Request) (caller, error) {
+	if s, ok := auth.ParseRequestSign(r.Header.Get("Authorization")); ok {
+		return a.signed(w, r, s)
+	}
 	shown, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	found := -1
 	for i, k := range a.keys {
@@ -26,9 +31,9 @@ func (a *api) authenticate(r *http.Request) (int, error) {
 		}
 	}
 	if !ok || found < 0 {
-		return 0, &Error{Status: http.StatusUnauthorized, Code: "Unauthorized", Message: "send the API key as Authorization: Bearer KEY"}
+		return caller{}, &Error{Status: http.StatusUnauthorized, Code: "Unauthorized", Message: "send the API key as Authorization: Bearer KEY, or sign the request with an AccessKey"}
 	}
-	return found, nil
+	return caller{name: "key " + strconv.Itoa(found)}, nil
 }
 
 // class is what an operation counts against.
@@ -52,7 +57,7 @@ type limiter struct {
 	perAddr int
 
 	mu    sync.Mutex
-	keys  map[int]*rate.Limiter
+	keys  map[string]*rate.Limiter
 	addrs map[string]*rate.Limiter
 }
 
@@ -61,7 +66,7 @@ func newLimiter(l hub.Limits) *limiter {
 	m.shared[classPub] = newRate(l.APIPub)
 	m.shared[classRRPC] = newRate(l.APIRRPC)
 	m.shared[classBroadcast] = newRate(l.APIBroadcast)
-	m.keys = make(map[int]*rate.Limiter)
+	m.keys = make(map[string]*rate.Limiter)
 	m.addrs = make(map[string]*rate.Limiter)
 	return m
 }
@@ -74,7 +79,7 @@ func newRate(n int) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(n), n)
 }
 
-func (m *limiter) take(c class, key int, r *http.Request, now time.Time) error {
+func (m *limiter) take(c class, key string, r *http.Request, now time.Time) error {
 	if c != classOther {
 		return m.allow(m.shared[c], now)
 	}

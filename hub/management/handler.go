@@ -3,6 +3,7 @@
 package management
 
 import (
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -32,7 +33,7 @@ func New(h *hub.Hub, cfg Config) (http.Handler, error) {
 			return nil, errors.New("management: an API key is empty")
 		}
 	}
-	a := &api{hub: h, keys: cfg.Keys, logger: cfg.Logger, limits: newLimiter(h.Limits())}
+	a := &api{hub: h, keys: cfg.Keys, logger: cfg.Logger, limits: newLimiter(h.Limits()), decoy: auth.NewSecret(rand.Text())}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
@@ -51,6 +52,8 @@ type api struct {
 	keys   []auth.Secret
 	logger *slog.Logger
 	limits *limiter
+	nonces nonces
+	decoy  auth.Secret // verified against for unknown applications
 }
 
 // route is one operation of the API.
@@ -118,9 +121,9 @@ const maxBody = 1 << 20
 // guard checks key and rate before an operation and writes its outcome.
 func (a *api) guard(op route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		key, err := a.authenticate(r)
+		who, err := a.authenticate(w, r)
 		if err == nil {
-			err = a.limits.take(op.class, key, r, time.Now())
+			err = a.limits.take(op.class, who.name, r, time.Now())
 		}
 		if err != nil {
 			a.fail(w, err)

@@ -30,8 +30,6 @@ func (l Line) String() string {
 	return fmt.Sprintf("%s %s: ok", l.Kind, l.Name)
 }
 
-var errNotServed = errors.New("applications have no access of their own yet: use an API key")
-
 // Apply imports a file and reports every entry, in order. It goes on after a
 // failed entry; the error joins all failures, or is ctx's when that ended.
 func (f *File) Apply(ctx context.Context, h *hub.Hub, report func(Line)) error {
@@ -54,9 +52,18 @@ func (f *File) Apply(ctx context.Context, h *hub.Hub, report func(Line)) error {
 		}
 	}
 	for _, a := range f.Applications {
-		tell(Line{Kind: "application", Name: a.AccessKey, Err: errNotServed})
+		tell(Line{Kind: "application", Name: a.AccessKey, Err: a.apply(ctx, h)})
 	}
 	return failed
+}
+
+func (a *Application) apply(ctx context.Context, h *hub.Hub) error {
+	rights := a.Rights
+	if len(rights) == 0 {
+		rights = map[string]hub.Right{hub.AllProducts: hub.Write}
+	}
+	_, err := h.PutApplication(ctx, hub.Application{AccessKey: a.AccessKey, Secret: a.AccessSecret, Name: a.Name, Rights: rights})
+	return err
 }
 
 // together is how many devices are registered at once, to share commits.

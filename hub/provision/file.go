@@ -9,6 +9,7 @@ import (
 	"io"
 
 	"github.com/openalink/iot/auth"
+	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/hub/management"
 )
 
@@ -40,6 +41,10 @@ type Device struct {
 type Application struct {
 	AccessKey    string      `json:"accessKey"`
 	AccessSecret auth.Secret `json:"accessSecret"`
+	Name         string      `json:"name"`
+	// Rights are "read" or "write" by ProductKey, or "*" for everything; without any
+	// the application may do everything.
+	Rights map[string]hub.Right `json:"rights"`
 }
 
 // maxFile is the largest file read, in bytes: a million devices.
