@@ -42,7 +42,8 @@ const pathSet = "thing/service/property/set"
 // agrees. items is an object of identifiers and values; versions, if any, must be
 // the present ones of the properties they name, 0 for none, or the error is
 // ErrConflict and nothing is changed. Other errors wrap ErrUnknownDevice,
-// ErrTooMany (more than 200 properties) or ErrInvalid (not an object, or values
+// ErrTooMany (more than 200 properties), ErrTooLarge (more than one message can
+// tell) or ErrInvalid (not an object, or values
 // the thing model does not allow).
 func (h *Hub) SetDesired(ctx context.Context, id iot.DeviceID, items any, versions map[string]int64) (map[string]int64, error) {
 	d, err := h.acquire(ctx, id)
@@ -69,8 +70,8 @@ func (h *Hub) SetDesired(ctx context.Context, id iot.DeviceID, items any, versio
 			made[name] = seq
 			desired[name] = DesiredProperty{wishes[name], seq, DesiredPending, b.now.UTC()}
 		}
-		if len(desired) > maxProperties {
-			return fmt.Errorf("%w desired properties, at most %d", ErrTooMany, maxProperties)
+		if err := h.checkDesired(desired); err != nil {
+			return err
 		}
 		d.rec.Desired, d.rec.DesiredSeq, out = desired, seq, made
 		b.keepRecord(d)
@@ -81,6 +82,22 @@ func (h *Hub) SetDesired(ctx context.Context, id iot.DeviceID, items any, versio
 		return nil, err
 	}
 	return out, nil
+}
+
+// checkDesired holds all that is desired to what one message can tell.
+func (h *Hub) checkDesired(desired map[string]DesiredProperty) error {
+	size := 0
+	for name, p := range desired {
+		size += len(name) + len(p.Value)
+	}
+	const frame = 1024 // envelope, quotes and commas
+	switch {
+	case len(desired) > maxProperties:
+		return fmt.Errorf("%w desired properties, at most %d", ErrTooMany, maxProperties)
+	case size+frame > h.limits.MessageBytes:
+		return fmt.Errorf("%w: desired properties of %d bytes", ErrTooLarge, size)
+	}
+	return nil
 }
 
 // wishes reads an object of values and holds it against the thing model.

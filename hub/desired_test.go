@@ -139,6 +139,24 @@ func TestDesired(t *testing.T) {
 				t.Errorf("%v: %v", bad, err)
 			}
 		}
+		many := map[string]string{}
+		for i := range 200 {
+			many[fmt.Sprint("p", i)] = strings.Repeat("x", 2000)
+		}
+		other := p.newProduct("a1TestPk0003")
+		e, err := p.hub.RegisterDevice(ctx, hub.Device{ID: iot.DeviceID{Product: other.Key, Name: "lamp-9"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.hub.SetDesired(ctx, e.ID, many, nil); !errors.Is(err, hub.ErrTooLarge) {
+			t.Errorf("400 KB of wishes: %v", err)
+		}
+		for i := range 201 {
+			many[fmt.Sprint("p", i)] = ""
+		}
+		if _, err := p.hub.SetDesired(ctx, e.ID, many, nil); !errors.Is(err, hub.ErrTooMany) {
+			t.Errorf("201 wishes: %v", err)
+		}
 		var names []string
 		for i := range 201 {
 			names = append(names, fmt.Sprintf("%q", fmt.Sprint("p", i)))

@@ -65,14 +65,22 @@ type JobFile struct {
 	SignMethod string `json:"signMethod"`
 }
 
-// maxJobs is how many jobs a device keeps; the oldest that is over makes room.
-const maxJobs = 100
+// A device keeps up to maxJobs jobs; the oldest that is over makes room. Documents
+// and details are part of its record, so they are short.
+const (
+	maxJobs        = 100
+	maxJobDocument = 16 << 10
+	maxJobDetails  = 4 << 10
+)
 
 // CreateJob gives a device a job and returns it with its id. A connected device
 // is told at once; others ask. Errors wrap ErrUnknownDevice, ErrInvalid (the
-// document is no JSON object) or ErrTooMany.
+// document is no JSON object), ErrTooLarge (over 16 KB) or ErrTooMany.
 func (h *Hub) CreateJob(ctx context.Context, id iot.DeviceID, document json.RawMessage, file *JobFile) (Job, error) {
 	var object map[string]json.RawMessage
+	if len(document) > maxJobDocument {
+		return Job{}, fmt.Errorf("%w: job document of %d bytes, at most %d", ErrTooLarge, len(document), maxJobDocument)
+	}
 	if len(document) > 0 && json.Unmarshal(document, &object) != nil {
 		return Job{}, fmt.Errorf("%w: the job's document is no JSON object", ErrInvalid)
 	}
@@ -181,6 +189,9 @@ func (h *Hub) jobUpdate(ctx context.Context, r *alink.Request) alink.Reply {
 	}
 	if json.Unmarshal(alink.LenientParams(r.Params), &in) != nil || !in.Status.known() || in.Progress < 0 || in.Progress > 100 {
 		return badParams("params must be taskId, a status and a progress of 0 to 100")
+	}
+	if len(in.Details) > maxJobDetails {
+		return badParams("statusDetails are too long")
 	}
 	w := work(ctx)
 	d := w.s.d

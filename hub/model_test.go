@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/tsl"
@@ -168,6 +169,48 @@ func TestModelEvolvesUnderDevices(t *testing.T) {
 		post(200)
 		if p.hub.Connected() != 1 || len(c.take()) != 0 {
 			t.Error("the device was bothered")
+		}
+	})
+}
+
+// TestFunctionBlocks has members of a block posted, set and called by their names
+// on the wire.
+func TestFunctionBlocks(t *testing.T) {
+	bubble(t, hub.Config{}, func(t *testing.T, p *platform) {
+		m, err := tsl.ParseAll([]byte(`[` + lampModel + `,{"functionBlockId":"Pump",
+			"properties":[{"identifier":"Speed","accessMode":"rw","dataType":{"type":"int","specs":{"max":"3000"}}}],
+			"events":[{"identifier":"Blocked","type":"error","outputData":[]}],
+			"services":[{"identifier":"Prime","callType":"async","inputData":[],"outputData":[]}]}]`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.hub.UpdateProduct(t.Context(), p.product.Key, func(pr *hub.Product) { pr.Model, pr.Validation = m, hub.Reject }); err != nil {
+			t.Fatal(err)
+		}
+		c := p.connect(p.register("lamp-1"))
+		for _, tt := range []struct {
+			path, params string
+			code         int
+		}{
+			{"property", `{"Power":1,"Pump:Speed":{"value":200,"time":5}}`, 200},
+			{"property", `{"Pump:Speed":9000}`, 460},
+			{"property", `{"Speed":200}`, 460},
+			{"Pump:Blocked", `{}`, 200},
+			{"Blocked", `{}`, 460},
+		} {
+			if r := c.post("thing/event/"+tt.path+"/post", `{"id":"1","params":`+tt.params+`}`); r.Code != tt.code {
+				t.Errorf("%s %s: %s", tt.path, tt.params, r.raw)
+			}
+		}
+		if got := p.samples(hub.HistoryQuery{Device: c.id, Kind: hub.EventHistory}); !strings.HasPrefix(got, "Pump:Blocked={}") {
+			t.Errorf("events %q", got)
+		}
+		if _, err := p.hub.InvokeService(t.Context(), c.id, "Pump:Prime", struct{}{}, hub.CallOptions{Queue: true}); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if got := c.take(); len(got) != 1 || got[0].Message.Topic != c.sys("thing/service/Pump:Prime") {
+			t.Errorf("sent %v", got)
 		}
 	})
 }

@@ -160,26 +160,12 @@ func (h *Hub) historyPost(ctx context.Context, r *alink.Request) alink.Reply {
 func (h *Hub) take(ctx context.Context, r *alink.Request, body func(*said) any) alink.Reply {
 	w := work(ctx)
 	all, err := readSaid(r.Topic.Path, alink.LenientParams(r.Params))
-	switch {
-	case err != nil:
+	if err != nil {
 		return badParams("params are not those of a " + strings.TrimPrefix(r.Topic.Path, "thing/event/property/"))
-	case len(all) > maxPackDevices+1:
-		return alink.Reply{Code: alink.CodeTooManySubDevices}
 	}
-	properties, events := 0, 0
-	devices := make([]*device, len(all))
-	for i := range all {
-		properties += len(all[i].properties)
-		events += len(all[i].events)
-		if devices[i] = w.speaksFor(all[i].id); devices[i] == nil {
-			return alink.Reply{Code: alink.CodeTopoMissing}
-		}
-	}
-	switch {
-	case properties > maxProperties:
-		return alink.Reply{Code: alink.CodeTooManyProperties}
-	case events > maxPackEvents:
-		return alink.Reply{Code: alink.CodeTooManyEvents}
+	devices, code := w.speakers(all)
+	if code != alink.CodeOK {
+		return alink.Reply{Code: code}
 	}
 	var bad []*tsl.Reason
 	reject := false
@@ -207,6 +193,30 @@ func (h *Hub) take(ctx context.Context, r *alink.Request, body func(*said) any) 
 		w.record(devices[i], r, params)
 	}
 	return alink.OK(nil)
+}
+
+// speakers finds the devices a post is about, or the code that refuses it: for
+// devices that are not the sender's, and for more than one post may carry.
+func (w *workContext) speakers(all []said) ([]*device, alink.Code) {
+	if len(all) > maxPackDevices+1 {
+		return nil, alink.CodeTooManySubDevices
+	}
+	properties, events := 0, 0
+	devices := make([]*device, len(all))
+	for i := range all {
+		properties += len(all[i].properties)
+		events += len(all[i].events)
+		if devices[i] = w.speaksFor(all[i].id); devices[i] == nil {
+			return nil, alink.CodeTopoMissing
+		}
+	}
+	switch {
+	case properties > maxProperties:
+		return nil, alink.CodeTooManyProperties
+	case events > maxPackEvents:
+		return nil, alink.CodeTooManyEvents
+	}
+	return devices, alink.CodeOK
 }
 
 // judge drops what breaks the model of d and returns why; values without a time

@@ -54,6 +54,12 @@ func TestJobs(t *testing.T) {
 		if _, err := p.hub.CreateJob(ctx, d.ID, json.RawMessage(`[]`), nil); !errors.Is(err, hub.ErrInvalid) {
 			t.Errorf("a document that is no object: %v", err)
 		}
+		if _, err := p.hub.CreateJob(ctx, d.ID, json.RawMessage(`{"a":"`+strings.Repeat("x", 16<<10)+`"}`), nil); !errors.Is(err, hub.ErrTooLarge) {
+			t.Errorf("a long document: %v", err)
+		}
+		if r := c.post("thing/job/update", `{"id":"14","params":{"taskId":"7","status":"FAILED","statusDetails":{"a":"`+strings.Repeat("x", 4<<10)+`"}}}`); r.Code != 460 {
+			t.Errorf("long details: %s", r.raw)
+		}
 		c.goodbye()
 		for range 100 {
 			if _, err := p.hub.CreateJob(ctx, d.ID, nil, nil); err != nil {
