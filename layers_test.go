@@ -39,20 +39,21 @@ var layers = map[string][]string{
 	"rules/sql": {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},
 	"rules":     {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "internal/tokens", "github.com/tidwall/"},
 	// L2, sinks of rules
-	"rules/webhook":   {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
-	"rules/file":      {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
-	"rules/database":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
-	"rules/influx":    {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
-	"rules/republish": {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
-	"rules/define":    {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "github.com/tidwall/"},
-	"rules/queue":     {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
+	"rules/webhook":      {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
+	"rules/file":         {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
+	"rules/database":     {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
+	"rules/influx":       {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
+	"rules/republish":    {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
+	"rules/define":       {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "github.com/tidwall/"},
+	"rules/queue":        {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
+	"rules/queue/stream": {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "rules/queue", "internal/tokens", "github.com/tidwall/"},
 	// L3
 	"device": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
 	"bridge": {".", "topic", "auth", "hal", "store", "alink", "tsl", "device", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
 	// L4
 	"hub":            {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "internal/tokens", "rules/sql", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
-	"hub/management": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "internal/tokens", "rules/sql", "hub", "github.com/tidwall/", "golang.org/x/time/", "github.com/santhosh-tekuri/jsonschema/v5"},
-	"hub/provision":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "internal/tokens", "rules/sql", "hub", "hub/management", "github.com/tidwall/", "golang.org/x/time/", "github.com/santhosh-tekuri/jsonschema/v5"},
+	"hub/management": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "rules/define", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "rules/queue", "rules/queue/stream", "internal/tokens", "rules/sql", "hub", "github.com/tidwall/", "golang.org/x/time/", "github.com/santhosh-tekuri/jsonschema/v5"},
+	"hub/provision":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "rules/define", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "rules/queue", "rules/queue/stream", "internal/tokens", "rules/sql", "hub", "hub/management", "github.com/tidwall/", "golang.org/x/time/", "github.com/santhosh-tekuri/jsonschema/v5"},
 	// A program that writes Go for both ends.
 	"tsl/tslgen": {".", "topic", "auth", "hal", "store", "alink", "tsl", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
 	// Not part of the layers' order, held all the same.

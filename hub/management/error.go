@@ -14,6 +14,10 @@ import (
 	"github.com/openalink/iot/alink"
 	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/ota"
+	"github.com/openalink/iot/rules"
+	"github.com/openalink/iot/rules/define"
+	"github.com/openalink/iot/rules/queue"
+	"github.com/openalink/iot/rules/sql"
 	"github.com/openalink/iot/shadow"
 )
 
@@ -45,6 +49,14 @@ var known = []struct {
 	{hub.ErrUnknownConfig, http.StatusNotFound, "UnknownConfig"},
 	{ota.ErrDigest, http.StatusBadRequest, "DigestMismatch"},
 	{ota.ErrSignature, http.StatusForbidden, "SignatureMismatch"},
+	{rules.ErrUnknownRule, http.StatusNotFound, "UnknownRule"},
+	{rules.ErrTooMany, http.StatusConflict, "LimitReached"},
+	{rules.ErrInvalid, http.StatusBadRequest, "InvalidParameter"},
+	{define.ErrInvalid, http.StatusBadRequest, "InvalidParameter"},
+	{queue.ErrUnknownGroup, http.StatusNotFound, "UnknownGroup"},
+	{queue.ErrExists, http.StatusConflict, "Exists"},
+	{queue.ErrTooMany, http.StatusConflict, "LimitReached"},
+	{queue.ErrInvalid, http.StatusBadRequest, "InvalidParameter"},
 	{hub.ErrUnknownDownlink, http.StatusNotFound, "UnknownMessage"},
 	{hub.ErrExists, http.StatusConflict, "Exists"},
 	{hub.ErrConflict, http.StatusPreconditionFailed, "Changed"},
@@ -77,6 +89,9 @@ func asError(err error) *Error {
 			status = http.StatusConflict
 		}
 		return &Error{Status: status, Code: fmt.Sprint(int(e.Code)), Message: "shadow: " + e.Message}
+	}
+	if e, ok := errors.AsType[*sql.Error](err); ok {
+		return &Error{Status: http.StatusBadRequest, Code: "InvalidStatement", Message: e.Error()}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &Error{Status: http.StatusRequestEntityTooLarge, Code: "TooLarge", Message: "request body is too large"}

@@ -7,10 +7,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/rules/define"
+	"github.com/openalink/iot/rules/queue"
 )
 
 // Config says who may use the management API.
@@ -18,6 +21,10 @@ type Config struct {
 	// Keys are the API keys that open it, sent as "Authorization: Bearer KEY". At
 	// least one is required.
 	Keys []auth.Secret
+	// Rules, when set, are managed below /api/v1/rules.
+	Rules *define.Set
+	// Queues, when set, are managed and consumed below /api/v1/groups.
+	Queues *queue.Queues
 	// Logger hears of answers that could not be written; nil discards.
 	Logger *slog.Logger
 }
@@ -33,7 +40,7 @@ func New(h *hub.Hub, cfg Config) (http.Handler, error) {
 			return nil, errors.New("management: an API key is empty")
 		}
 	}
-	a := &api{hub: h, keys: cfg.Keys, logger: cfg.Logger, limits: newLimiter(h.Limits()), decoy: auth.NewSecret(rand.Text())}
+	a := &api{hub: h, keys: cfg.Keys, logger: cfg.Logger, limits: newLimiter(h.Limits()), decoy: auth.NewSecret(rand.Text()), rules: cfg.Rules, queues: cfg.Queues}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
@@ -53,7 +60,9 @@ type api struct {
 	logger *slog.Logger
 	limits *limiter
 	nonces nonces
-	decoy  auth.Secret // verified against for unknown applications
+	decoy  auth.Secret   // verified against for unknown applications
+	rules  *define.Set   // nil without
+	queues *queue.Queues // nil without
 }
 
 // route is one operation of the API.
@@ -67,7 +76,7 @@ type route struct {
 
 func (a *api) routes() []route {
 	const device = "/api/v1/devices/{pk}/{dn}"
-	return append(a.updateRoutes(), []route{
+	return slices.Concat(a.updateRoutes(), a.ruleRoutes(), a.groupRoutes(), []route{
 		{pattern: "GET /api/v1/openapi.json", stream: serveOpenAPI},
 		{pattern: "GET /api/v1/products", serve: a.listProducts},
 		{pattern: "POST /api/v1/products", serve: a.createProduct},
@@ -112,7 +121,7 @@ func (a *api) routes() []route {
 		{pattern: "POST /api/v1/broadcast", class: classBroadcast, serve: a.broadcast},
 		{pattern: "GET /api/v1/messages", serve: a.messages},
 		{pattern: "GET /api/v1/logs", serve: a.logs},
-	}...)
+	})
 }
 
 // maxBody is the largest request body: a thousand devices, or a message in base64.

@@ -60,7 +60,8 @@ func open(t *testing.T, limits hub.Limits) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = h.Close() })
-	handler, err := management.New(h, management.Config{Keys: []auth.Secret{auth.NewSecret(key)}})
+	set, queues := forwarding(t, h)
+	handler, err := management.New(h, management.Config{Keys: []auth.Secret{auth.NewSecret(key)}, Rules: set, Queues: queues})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,6 +291,7 @@ func TestEveryOperation(t *testing.T) {
 	ok("DELETE", "/api/v1/products/empty", "", nil)
 
 	s.updates(ok)
+	s.forwardingOperations(ok)
 	for _, pattern := range management.Routes() {
 		if !s.called[pattern] && !strings.HasSuffix(pattern, "/trace") {
 			t.Errorf("%s was never called", pattern)
