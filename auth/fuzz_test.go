@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/openalink/iot/auth"
 )
@@ -80,6 +81,42 @@ func FuzzPSK(f *testing.F) {
 		}
 		if !strings.EqualFold(string(auth.PSKIdentity(id, ts)), s) {
 			t.Errorf("%q is %v %q", s, id, ts)
+		}
+	})
+}
+
+func FuzzTokenCheck(f *testing.F) {
+	keys := auth.TokenKeys{{ID: 1, Secret: auth.NewSecret("k")}}
+	good := keys.Issue(auth.Claims{Device: devA, Use: auth.UseConnect, Expires: time.Now().Add(time.Hour)})
+	f.Add([]byte(good.Reveal()))
+	f.Add([]byte("AQABYw"))
+	f.Fuzz(func(t *testing.T, token []byte) {
+		if c, err := keys.Check(token, time.Now()); err == nil && c.Device != devA {
+			t.Errorf("token %q of %v passes", token, c.Device)
+		}
+	})
+}
+
+func FuzzSealerOpen(f *testing.F) {
+	s, err := auth.NewSealer(auth.SealKey{Version: 1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(s.Seal(auth.NewSecret("x"), "place"))
+	f.Add("$gcm$1$")
+	f.Fuzz(func(t *testing.T, text string) {
+		secret, err := s.Open(text, "elsewhere")
+		if err == nil && auth.IsSealed(text) {
+			t.Errorf("%q opens as %q", text, secret.Reveal())
+		}
+	})
+}
+
+func FuzzRequestSign(f *testing.F) {
+	f.Add(auth.RequestScheme + " AccessKey=a, Timestamp=1, Nonce=n, Signature=s")
+	f.Fuzz(func(t *testing.T, header string) {
+		if s, ok := auth.ParseRequestSign(header); ok && (s.AccessKey == "" || s.Nonce == "") {
+			t.Errorf("%q is taken", header)
 		}
 	})
 }
