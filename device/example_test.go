@@ -5,11 +5,14 @@ package device_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/device"
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/hal/fileslot"
 	"github.com/openalink/iot/hal/mem"
 	"github.com/openalink/iot/hub"
 	storemem "github.com/openalink/iot/store/mem"
@@ -54,4 +57,39 @@ func Example() {
 	// posted: <nil>
 	// asked to set Power to 1
 	// answered: success <nil>
+}
+
+// A device that keeps its firmware and its configuration up to date.
+func ExampleFirmware() {
+	dir, _ := os.MkdirTemp("", "device")
+	defer os.RemoveAll(dir)
+	root, _ := os.OpenRoot(dir)
+	defer root.Close()
+	images, err := fileslot.OpenFirmware(root) // a.img and b.img, started by a launcher
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	state := fileslot.NewSlot(root)
+	c, err := device.New(device.Config{
+		Identity:  hal.Identity{Device: iot.DeviceID{Product: "a1Lamps0001", Name: "lamp-1"}},
+		Transport: mem.NewTransport(nil), // on a board: mqtt.New("tcp://...")
+		Firmware: &device.Firmware{
+			Version: "1.0", State: state, Slot: images,
+			SelfTest: func(context.Context) error { return nil }, // does the new firmware work?
+			Reboot:   func(context.Context) error { return nil }, // on a board: restart it
+		},
+		RemoteConfig: &device.RemoteConfig{
+			State: state,
+			Apply: func(_ context.Context, content []byte) error { return nil },
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	_, err = c.AppliedConfig(context.Background())
+	fmt.Println(errors.Is(err, hal.ErrNoValue))
+	// Output: true
 }

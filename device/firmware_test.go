@@ -83,7 +83,7 @@ func (f *field) boot(selfTest func(context.Context) error, idle func(version str
 	rebooted := make(chan struct{}, 8)
 	c, err := device.New(device.Config{
 		Identity:  hal.Identity{Device: f.dev.ID, DeviceSecret: f.dev.Secret},
-		Transport: iottest.Transport(f.hub),
+		Transport: memTransport(f.hub),
 		Firmware: &device.Firmware{
 			Version: version, State: fileslot.NewSlot(root), Slot: pair, SelfTest: selfTest, ConfirmWithin: time.Minute,
 			HTTP:   &http.Client{Transport: handlerTransport{f.hub.Downloads()}},

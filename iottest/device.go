@@ -38,6 +38,3 @@ func Connect(t testing.TB, h *Hub, d hub.Device, cfg device.Config) *device.Clie
 	}
 	return c
 }
-
-// Transport returns a way to h in memory, for a device.Config of the test's own.
-func Transport(h *Hub) hal.Transport { return mem.NewTransport(h) }
