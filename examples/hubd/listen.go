@@ -23,13 +23,14 @@ import (
 
 // servers are the listeners of hubd.
 type servers struct {
-	door   *mqttd.Server
-	logger *slog.Logger
-	out    io.Writer
-	failed chan error // of listeners that end by themselves
-	https  []*http.Server
-	any    *sniff.Server
-	tls    *tls.Config // made when first needed
+	door       *mqttd.Server
+	forwarding *forwarding
+	logger     *slog.Logger
+	out        io.Writer
+	failed     chan error // of listeners that end by themselves
+	https      []*http.Server
+	any        *sniff.Server
+	tls        *tls.Config // made when first needed
 }
 
 // listen opens every address asked for.
@@ -102,8 +103,10 @@ func (s *servers) serveAny(l net.Listener, f flags, h *hub.Hub) error {
 func (s *servers) serveHTTP(l net.Listener, handler http.Handler) error {
 	srv := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
-		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug), Protocols: new(http.Protocols),
 	}
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetUnencryptedHTTP2(true) // consumers of groups speak it
 	s.https = append(s.https, srv)
 	s.watch(func() error { return srv.Serve(l) }, http.ErrServerClosed)
 	return nil
@@ -116,7 +119,7 @@ func (s *servers) serveManagement(l net.Listener, f flags, h *hub.Hub) error {
 		key = rand.Text()
 		fmt.Fprintln(s.out, "api-key", key)
 	}
-	api, err := management.New(h, management.Config{Keys: []auth.Secret{auth.NewSecret(key)}, Logger: s.logger})
+	api, err := management.New(h, management.Config{Keys: []auth.Secret{auth.NewSecret(key)}, Rules: s.forwarding.set, Queues: s.forwarding.queues, Logger: s.logger})
 	if err != nil {
 		return err
 	}
@@ -132,7 +135,7 @@ func (s *servers) serveManagement(l net.Listener, f flags, h *hub.Hub) error {
 
 // shutdown drains: no new connections, answers first, then the ends.
 func (s *servers) shutdown(ctx context.Context) error {
-	var errs []error
+	errs := []error{s.forwarding.queues.Close()} // ends the streams of consumers
 	if s.any != nil {
 		errs = append(errs, s.any.Shutdown(ctx))
 	}

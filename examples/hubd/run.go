@@ -57,7 +57,12 @@ func run(ctx context.Context, f flags, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	if err := importFleet(ctx, h, f.provision, out); err != nil {
+	carry, err := openForwarding(ctx, h, st, f.data, logger)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, carry.close()) }()
+	if err := importFleet(ctx, h, carry, f.provision, out); err != nil {
 		return err
 	}
 	door, err := mqttd.New(mqttd.Config{Access: h, Logger: logger})
@@ -65,7 +70,7 @@ func run(ctx context.Context, f flags, out io.Writer) (err error) {
 		return err
 	}
 	defer door.Close()
-	s := &servers{door: door, logger: logger, out: out, failed: make(chan error, 8)}
+	s := &servers{door: door, forwarding: carry, logger: logger, out: out, failed: make(chan error, 8)}
 	defer s.close()
 	if err := s.listen(f, h); err != nil {
 		return err
@@ -98,7 +103,7 @@ func serve(ctx context.Context, h *hub.Hub, s *servers, logger *slog.Logger) err
 
 // importFleet reads the provision file, if any, and prints a line an entry. An
 // entry that fails does not keep hubd from starting.
-func importFleet(ctx context.Context, h *hub.Hub, path string, out io.Writer) error {
+func importFleet(ctx context.Context, h *hub.Hub, carry *forwarding, path string, out io.Writer) error {
 	if path == "" {
 		return nil
 	}
@@ -112,5 +117,6 @@ func importFleet(ctx context.Context, h *hub.Hub, path string, out io.Writer) er
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	_ = fleet.Apply(ctx, h, func(l provision.Line) { fmt.Fprintln(out, l) }) // each line says its failure
+	carry.apply(ctx, fleet, out)
 	return ctx.Err()
 }

@@ -38,11 +38,14 @@ func (a *api) signed(w http.ResponseWriter, r *http.Request, s auth.RequestSign)
 	if err != nil {
 		app.Secret = a.decoy // the same work for an unknown AccessKey
 	}
-	body, tooLarge := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if tooLarge != nil {
-		return caller{}, &Error{Status: http.StatusRequestEntityTooLarge, Code: "TooLarge", Message: "a signed request has at most 1 MB"}
+	var body []byte
+	if r.Pattern != groupStream { // whose body goes on as long as the stream: the signature is over none
+		var tooLarge error
+		if body, tooLarge = io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody)); tooLarge != nil {
+			return caller{}, &Error{Status: http.StatusRequestEntityTooLarge, Code: "TooLarge", Message: "a signed request has at most 1 MB"}
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
 	now := time.Now()
 	if bad := s.Verify(r, body, app.Secret); bad != nil || err != nil || now.Sub(time.UnixMilli(s.Timestamp)).Abs() > signWindow {
 		return caller{}, errNoApplication
@@ -61,6 +64,7 @@ var where = map[string]func(r *http.Request, body []byte) []string{
 	"GET /api/v1/messages":          inQuery,
 	"GET /api/v1/logs":              inQuery,
 	"POST /api/v1/devices":          inBody,
+	"POST /api/v1/groups":           inBody,
 	"POST /api/v1/batch/properties": inBody,
 	"POST /api/v1/batch/services":   inBody,
 	"POST /api/v1/batch/enable":     inBody,
@@ -72,7 +76,7 @@ var where = map[string]func(r *http.Request, body []byte) []string{
 // permit holds a request against the rights of an application.
 func (a *api) permit(app *hub.Application, r *http.Request, body []byte) error {
 	right := hub.Write
-	if r.Method == http.MethodGet {
+	if r.Method == http.MethodGet || r.Pattern == groupStream {
 		right = hub.Read
 	}
 	if app.May("", right) {
@@ -81,6 +85,8 @@ func (a *api) permit(app *hub.Application, r *http.Request, body []byte) error {
 	var products []string
 	if pk := r.PathValue("pk"); pk != "" {
 		products = []string{pk}
+	} else if strings.Contains(r.Pattern, groupPath) {
+		products = a.groupProducts(r.PathValue("id"))
 	} else if find := where[r.Pattern]; find != nil {
 		products = find(r, body)
 	}

@@ -9,15 +9,37 @@ import (
 	"github.com/openalink/iot/rules/queue/stream"
 )
 
+// A group is about the products it subscribes to; to consume is to read them.
+const (
+	groupPath   = "/api/v1/groups/{id}"
+	groupStream = "POST " + groupPath + "/stream"
+)
+
+// groupProducts lists the products of a group, none when there is no such group.
+func (a *api) groupProducts(id string) (products []string) {
+	if a.queues == nil {
+		return nil
+	}
+	for _, g := range a.queues.Groups() {
+		if g.ID != id {
+			continue
+		}
+		for _, s := range g.Subscriptions {
+			products = append(products, s.Product)
+		}
+	}
+	return products
+}
+
 // groupRoutes are served when Config.Queues is set.
 func (a *api) groupRoutes() []route {
 	return []route{
 		{pattern: "GET /api/v1/groups", serve: a.listGroups},
 		{pattern: "POST /api/v1/groups", serve: a.createGroup},
-		{pattern: "GET /api/v1/groups/{id}", serve: a.getGroup},
-		{pattern: "DELETE /api/v1/groups/{id}", serve: a.deleteGroup},
-		{pattern: "GET /api/v1/groups/{id}/dead-letters", serve: a.groupDeadLetters},
-		{pattern: "POST /api/v1/groups/{id}/stream", stream: a.streamGroup, large: true},
+		{pattern: "GET " + groupPath, serve: a.getGroup},
+		{pattern: "DELETE " + groupPath, serve: a.deleteGroup},
+		{pattern: "GET " + groupPath + "/dead-letters", serve: a.groupDeadLetters},
+		{pattern: groupStream, stream: a.streamGroup, large: true},
 	}
 }
 

@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/rules"
 	"github.com/openalink/iot/rules/define"
@@ -105,6 +107,53 @@ func TestRuleErrors(t *testing.T) {
 		var e struct{ Code string }
 		if status := s.do(c.method, c.path, c.body, &e); status != c.status || e.Code != c.code {
 			t.Errorf("%s %s %s: %d %s", c.method, c.path, c.body, status, e.Code)
+		}
+	}
+}
+
+// An application consumes groups of products it may read, and no others.
+func TestGroupRights(t *testing.T) {
+	s := open(t, hub.NoLimits())
+	app, err := s.hub.PutApplication(t.Context(), hub.Application{Rights: map[string]hub.Right{"a1Mine00001": hub.Write, "a1Shown0001": hub.Read}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(method, path, body string) int {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		if strings.HasSuffix(path, "/stream") {
+			cancel() // it ends at once
+		}
+		r := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
+		auth.SignRequest(r, []byte(body), app.AccessKey, app.Secret, time.Now())
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		return w.Code
+	}
+	group := func(id, pk string) string {
+		return `{"id":"` + id + `","subscriptions":[{"productKey":"` + pk + `","kinds":["upstream"]}]}`
+	}
+	for _, g := range [][2]string{{"shown", "a1Shown0001"}, {"other", "a1Other0001"}} {
+		s.do("POST", "/api/v1/groups", group(g[0], g[1]), nil)
+	}
+	for _, c := range []struct {
+		method, path, body string
+		want               int
+	}{
+		{"POST", "/api/v1/groups", group("mine", "a1Mine00001"), 200},
+		{"POST", "/api/v1/groups", group("theirs", "a1Other0001"), 403},
+		{"POST", "/api/v1/groups/mine/stream", "", 200},
+		{"POST", "/api/v1/groups/shown/stream", "", 200},
+		{"POST", "/api/v1/groups/other/stream", "", 403},
+		{"POST", "/api/v1/groups/none/stream", "", 403},
+		{"GET", "/api/v1/groups/other", "", 403},
+		{"DELETE", "/api/v1/groups/shown", "", 403},
+		{"DELETE", "/api/v1/groups/mine", "", 200},
+		{"GET", "/api/v1/groups", "", 403},
+		{"PUT", "/api/v1/rules/r", "{}", 403},
+	} {
+		if got := send(c.method, c.path, c.body); got != c.want {
+			t.Errorf("%s %s: %d, want %d", c.method, c.path, got, c.want)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/hub/management"
+	"github.com/openalink/iot/rules/define"
 )
 
 // File is a provision file: one JSON object.
@@ -18,6 +19,8 @@ type File struct {
 	Products     []Product     `json:"products"`
 	Devices      []Device      `json:"devices"`
 	Applications []Application `json:"applications"`
+	// Rules are applied by ApplyRules.
+	Rules []define.Definition `json:"rules"`
 }
 
 // Product is a product to import: the fields of the management API, its thing

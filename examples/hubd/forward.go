@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/hub/provision"
+	"github.com/openalink/iot/rules"
+	"github.com/openalink/iot/rules/define"
+	"github.com/openalink/iot/rules/queue"
+	"github.com/openalink/iot/store"
+)
+
+// forwarding is what carries messages out of the hub: rules and consumer groups.
+type forwarding struct {
+	runner *rules.Runner
+	set    *define.Set
+	queues *queue.Queues
+}
+
+// openForwarding starts the rules and groups of earlier runs. Rules that write
+// files do so below the folder "rules" of dir.
+func openForwarding(ctx context.Context, h *hub.Hub, st store.Engine, dir string, logger *slog.Logger) (*forwarding, error) {
+	f := &forwarding{}
+	var err error
+	if f.runner, err = h.Rules(ctx, rules.Config{Logger: logger}); err != nil {
+		return nil, err
+	}
+	kinds := define.Kinds(define.Surroundings{Publisher: h, Folder: filepath.Join(dir, "rules")})
+	if f.set, err = define.Open(ctx, f.runner, st, kinds); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	f.queues, err = queue.Open(ctx, queue.Config{Source: h.RuleSource(), Store: st, Rate: rate(h.Limits().Forwarding), Logger: logger})
+	if err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+// rate is a limit as queues write it: below zero for none.
+func rate(limit int) int {
+	if limit == 0 {
+		return -1
+	}
+	return limit
+}
+
+// close ends consumers, then rules, then their files.
+func (f *forwarding) close() error {
+	var errs []error
+	if f.queues != nil {
+		errs = append(errs, f.queues.Close())
+	}
+	errs = append(errs, f.runner.Close())
+	if f.set != nil {
+		errs = append(errs, f.set.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// apply puts the rules of a provision file in place, a line each.
+func (f *forwarding) apply(ctx context.Context, fleet *provision.File, out io.Writer) {
+	_ = fleet.ApplyRules(ctx, f.set, func(l provision.Line) { fmt.Fprintln(out, l) }) // each line says its failure
+}
