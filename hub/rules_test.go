@@ -63,6 +63,7 @@ func TestRuleTopics(t *testing.T) {
 		if _, err := p.hub.DisableDevice(t.Context(), d.ID); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // rules ask for tags, which go with the device
 		if err := p.hub.DeleteDevice(t.Context(), d.ID); err != nil {
 			t.Fatal(err)
 		}
