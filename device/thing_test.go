@@ -40,31 +40,14 @@ func airConditioner(t testing.TB) *tsl.Model {
 	return m
 }
 
-// newThing connects a Thing of a modelled product to a hub.
-func newThing(t *testing.T, h *iottest.Hub, cfg device.ThingConfig) *device.Thing {
-	t.Helper()
-	if _, err := h.UpdateProduct(t.Context(), iottest.ProductKey, func(p *hub.Product) { p.Model = airConditioner(t) }); err != nil {
-		t.Fatal(err)
-	}
-	d := h.Register()
-	cfg.Identity = hal.Identity{Device: d.ID, DeviceSecret: d.Secret}
-	cfg.Transport = memTransport(h.Hub)
-	thing, err := device.NewThing(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = thing.Close() })
-	if err := thing.Connect(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return thing
-}
-
 func TestThing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := iottest.NewHub(t)
 		var asked []string
-		thing := newThing(t, h, device.ThingConfig{ // the model comes from the platform
+		if _, err := h.UpdateProduct(t.Context(), iottest.ProductKey, func(p *hub.Product) { p.Model = airConditioner(t) }); err != nil {
+			t.Fatal(err)
+		}
+		thing := iottest.NewThing(t, h, device.ThingConfig{ // the model comes from the platform
 			Property: func(_ context.Context, identifier string, value json.RawMessage) error {
 				asked = append(asked, identifier+"="+string(value))
 				if identifier == "Mode" {
@@ -146,7 +129,7 @@ func TestThing(t *testing.T) {
 func TestDesiredAndHistoryOfADevice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := iottest.NewHub(t)
-		thing := newThing(t, h, device.ThingConfig{Model: airConditioner(t), Property: func(context.Context, string, json.RawMessage) error {
+		thing := iottest.NewThing(t, h, device.ThingConfig{Model: airConditioner(t), Property: func(context.Context, string, json.RawMessage) error {
 			return errors.New("busy")
 		}})
 		ctx, c := t.Context(), thing.Client()

@@ -38,3 +38,26 @@ func Connect(t testing.TB, h *Hub, d hub.Device, cfg device.Config) *device.Clie
 	}
 	return c
 }
+
+// NewThing gives the product of h a thing model, registers a device of it and
+// connects it in memory as a Thing, which is closed when the test ends. A nil
+// cfg.Model leaves the product's as it is and asks the hub for it.
+func NewThing(t testing.TB, h *Hub, cfg device.ThingConfig) *device.Thing {
+	t.Helper()
+	if cfg.Model != nil {
+		if _, err := h.UpdateProduct(t.Context(), ProductKey, func(p *hub.Product) { p.Model = cfg.Model }); err != nil {
+			t.Fatalf("iottest: %v", err)
+		}
+	}
+	d := h.Register()
+	cfg.Identity, cfg.Transport = hal.Identity{Device: d.ID, DeviceSecret: d.Secret}, mem.NewTransport(h)
+	thing, err := device.NewThing(cfg)
+	if err != nil {
+		t.Fatalf("iottest: %v", err)
+	}
+	t.Cleanup(func() { _ = thing.Close() })
+	if err := thing.Connect(t.Context()); err != nil {
+		t.Fatalf("iottest: connect %v: %v", d.ID, err)
+	}
+	return thing
+}
