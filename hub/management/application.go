@@ -71,6 +71,9 @@ var where = map[string]func(r *http.Request, body []byte) []string{
 	"POST /api/v1/batch/disable":    inBody,
 	"POST /api/v1/pub":              inBody,
 	"POST /api/v1/broadcast":        inBody,
+	// Both the gateway's product and the sub-devices'.
+	"POST /api/v1/devices/{pk}/{dn}/subdevices":        inPathAndBody,
+	"POST /api/v1/devices/{pk}/{dn}/subdevices/remove": inPathAndBody,
 }
 
 // permit holds a request against the rights of an application.
@@ -83,12 +86,12 @@ func (a *api) permit(app *hub.Application, r *http.Request, body []byte) error {
 		return nil
 	}
 	var products []string
-	if pk := r.PathValue("pk"); pk != "" {
-		products = []string{pk}
+	if find := where[r.Pattern]; find != nil {
+		products = find(r, body)
 	} else if strings.Contains(r.Pattern, groupPath) {
 		products = a.groupProducts(r.PathValue("id"))
-	} else if find := where[r.Pattern]; find != nil {
-		products = find(r, body)
+	} else if pk := r.PathValue("pk"); pk != "" {
+		products = []string{pk}
 	}
 	for _, p := range products {
 		if !app.May(p, right) {
@@ -102,6 +105,10 @@ func (a *api) permit(app *hub.Application, r *http.Request, body []byte) error {
 }
 
 func inQuery(r *http.Request, _ []byte) []string { return r.URL.Query()["productKey"] }
+
+func inPathAndBody(r *http.Request, body []byte) []string {
+	return append(inBody(r, body), r.PathValue("pk"))
+}
 
 func inBody(_ *http.Request, body []byte) []string {
 	var v any

@@ -44,6 +44,7 @@ var known = []struct {
 }{
 	{hub.ErrUnknownProduct, http.StatusNotFound, "UnknownProduct"},
 	{hub.ErrUnknownDevice, http.StatusNotFound, "UnknownDevice"},
+	{hub.ErrUnknownApplication, http.StatusNotFound, "UnknownApplication"},
 	{hub.ErrUnknownPackage, http.StatusNotFound, "UnknownPackage"},
 	{hub.ErrUnknownCampaign, http.StatusNotFound, "UnknownCampaign"},
 	{hub.ErrUnknownConfig, http.StatusNotFound, "UnknownConfig"},

@@ -76,7 +76,7 @@ type route struct {
 
 func (a *api) routes() []route {
 	const device = "/api/v1/devices/{pk}/{dn}"
-	return slices.Concat(a.updateRoutes(), a.ruleRoutes(), a.groupRoutes(), []route{
+	return slices.Concat(a.updateRoutes(), a.ruleRoutes(), a.groupRoutes(), a.identityRoutes(), []route{
 		{pattern: "GET /api/v1/openapi.json", stream: serveOpenAPI},
 		{pattern: "GET /api/v1/products", serve: a.listProducts},
 		{pattern: "POST /api/v1/products", serve: a.createProduct},

@@ -292,6 +292,7 @@ func TestEveryOperation(t *testing.T) {
 
 	s.updates(ok)
 	s.forwardingOperations(ok)
+	s.identity(t)
 	for _, pattern := range management.Routes() {
 		if !s.called[pattern] && !strings.HasSuffix(pattern, "/trace") {
 			t.Errorf("%s was never called", pattern)
