@@ -185,13 +185,14 @@ func (h *Hub) progressed(b *batch, d *device, p ota.Progress) {
 	}
 }
 
-// greet tells a device that connects of the updates it has not ended, with fresh
-// links, and takes back what is no more. The device's lock is held.
+// greet tells a device that connects of the updates it has not ended and of a
+// configuration that waits, with fresh links, and takes back what is no more. The device's lock is held.
 func (h *Hub) greet(b *batch, d *device) {
 	u := h.ota
 	if u.active.Load() == 0 && len(d.queue.all) == 0 {
 		return
 	}
+	h.freshenConfig(b, d)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	back := false

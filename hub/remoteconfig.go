@@ -308,21 +308,39 @@ func (h *Hub) pushOne(ctx context.Context, id iot.DeviceID) (int, error) {
 		return 0, err
 	}
 	defer h.release(d)
-	c, err := h.configFor(ctx, id)
-	if err != nil {
+	if err := h.do(ctx, d, func(b *batch) error { return h.queueConfig(b, d) }); err != nil {
 		return 0, err
 	}
+	return 1, nil
+}
+
+// queueConfig queues the push of a device's configuration as it is now, with a
+// fresh link. The worker calls it with the device's lock held.
+func (h *Hub) queueConfig(b *batch, d *device) error {
+	c, err := h.configFor(h.ctx, d.id)
+	if err != nil {
+		return err
+	}
 	if c.Content == nil {
-		return 0, fmt.Errorf("%w: configuration is turned off", ErrInvalid)
+		return fmt.Errorf("%w: configuration is turned off", ErrInvalid)
 	}
 	data, err := h.configData(c, d.id, false)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	call := h.callIDs.next()
 	payload := alink.AppendCall(nil, &alink.Call{ID: call, Method: string(alink.ConfigPush), Params: data})
-	return 1, h.do(ctx, d, func(b *batch) error {
-		h.latest(b, d, configSlot, topic.Sys(d.id, "thing/config/push"), call, payload, b.now.Add(h.limits.QueueTTL))
-		return nil
-	})
+	h.latest(b, d, configSlot, topic.Sys(d.id, "thing/config/push"), call, payload, b.now.Add(h.limits.QueueTTL))
+	return nil
+}
+
+// freshenConfig makes a push anew that waits for a device that connects. The
+// device's lock is held.
+func (h *Hub) freshenConfig(b *batch, d *device) {
+	if d.queue.waitingIn(configSlot) == nil {
+		return
+	}
+	if err := h.queueConfig(b, d); err != nil { // none any more
+		d.queue.dropSlot(b, d, configSlot)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/ota"
@@ -152,10 +153,20 @@ func TestConfigPushWaits(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		time.Sleep(30 * time.Hour) // longer than links are good
 		c := p.connect(dev)
 		synctest.Wait()
-		if got := c.take(); len(got) != 1 || !strings.Contains(string(got[0].Message.Payload), last.ID) {
-			t.Errorf("%d pushes: %v", len(got), got)
+		got := c.take()
+		if len(got) != 1 || !strings.Contains(string(got[0].Message.Payload), last.ID) {
+			t.Fatalf("%d pushes: %v", len(got), got)
+		}
+		var push struct{ Params json.RawMessage }
+		if err := json.Unmarshal(got[0].Message.Payload, &push); err != nil {
+			t.Fatal(err)
+		}
+		w, err := ota.ParseConfig(push.Params)
+		if code, body := p.fetch(w.URL); err != nil || code != 200 || w.Verify([]byte(body)) != nil {
+			t.Errorf("pushed link: %d %q, %v", code, body, err)
 		}
 	})
 }
