@@ -331,7 +331,7 @@ func (h *Hub) loadProducts(ctx context.Context) error {
 		raw, err := h.newRaw(&want)
 		if err != nil { // its devices are not understood, the others are
 			h.logger.Error("script does not load", "product", p.rec.Key, "error", err)
-			raw = &rawProduct{format: p.rec.DataFormat}
+			raw = &rawProduct{format: p.rec.DataFormat, slots: make(chan struct{}, rawWorkers())}
 		}
 		p.raw.Store(raw)
 		h.products.byKey[p.rec.Key] = p

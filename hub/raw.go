@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
+	"time"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/alink"
@@ -27,9 +29,14 @@ const (
 // maxScript is the longest script, in bytes.
 const maxScript = 48 << 10
 
-// rawWorkers is how many messages of a product are decoded or encoded at once.
-// More wait, each connection's in order.
-const rawWorkers = 4
+// rawWorkers is how many messages of a product are decoded or encoded at once: at
+// most every second processor, at least two. More wait, each connection's in order.
+func rawWorkers() int { return max(2, runtime.GOMAXPROCS(0)/2) }
+
+// slowCall is from when on a codec is slow: then its place in the pool rests for as
+// long as the call took, so that a script that runs to its limit again and again
+// leaves half of its processors to other products.
+const slowCall = 10 * time.Millisecond
 
 // ScriptEngine makes codecs of scripts. An error of Compile says what is wrong
 // with the script, best as an *alink.CodeError of one of the script codes. A codec
@@ -57,7 +64,7 @@ func (h *Hub) newRaw(p *Product) (*rawProduct, error) {
 	if len(p.Script) > maxScript {
 		return nil, fmt.Errorf("%w: script of %d bytes, at most %d", ErrInvalid, len(p.Script), maxScript)
 	}
-	r := &rawProduct{format: p.DataFormat, slots: make(chan struct{}, rawWorkers)}
+	r := &rawProduct{format: p.DataFormat, slots: make(chan struct{}, rawWorkers())}
 	if h.codecs != nil {
 		r.codec = h.codecs(p.Key)
 	}
@@ -100,8 +107,13 @@ func (r *rawProduct) run(ctx context.Context, work func(alink.RawCodec) ([]byte,
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	begin := time.Now()
 	defer func() {
-		<-r.slots
+		if took := time.Since(begin); took > slowCall {
+			time.AfterFunc(took, func() { <-r.slots })
+		} else {
+			<-r.slots
+		}
 		if p := recover(); p != nil {
 			out, err = nil, fmt.Errorf("hub: codec panicked: %v", p)
 		}

@@ -26,9 +26,10 @@ const switchModel = `{"properties": [
  {"identifier": "Temperature", "accessMode": "r", "dataType": {"type": "float"}}], "events": [], "services": []}`
 
 // connectRaw opens a hub whose devices speak the sample's bytes, and connects one.
-func connectRaw(t *testing.T, script string, raw func(context.Context, []byte) ([]byte, error)) (*hub.Hub, *devices.Client) {
+func connectRaw(t testing.TB, script string, raw func(context.Context, []byte) ([]byte, error)) (*hub.Hub, *devices.Client) {
 	t.Helper()
-	h, err := hub.Open(t.Context(), hub.Config{Store: mem.New(), Scripts: quickjs.Engine{}})
+	limits := hub.NoLimits()
+	h, err := hub.Open(t.Context(), hub.Config{Store: mem.New(), Scripts: quickjs.Engine{}, Limits: &limits})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +44,7 @@ func connectRaw(t *testing.T, script string, raw func(context.Context, []byte) (
 	return h, connect(t, h, device, raw)
 }
 
-func connect(t *testing.T, h *hub.Hub, id iot.DeviceID, raw func(context.Context, []byte) ([]byte, error)) *devices.Client {
+func connect(t testing.TB, h *hub.Hub, id iot.DeviceID, raw func(context.Context, []byte) ([]byte, error)) *devices.Client {
 	t.Helper()
 	d, err := h.RegisterDevice(t.Context(), hub.Device{ID: id})
 	if err != nil {
