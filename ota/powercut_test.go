@@ -299,7 +299,7 @@ func TestKilledUpdater(t *testing.T) {
 		t.Fatal(err)
 	}
 	kills := 0
-	for try := range 60 {
+	for try := range 40 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(15+try%20*6)*time.Millisecond)
 		cmd := exec.CommandContext(ctx, self, "-test.run=^TestKilledUpdater$")
 		cmd.Env = append(os.Environ(), "OTA_TEST_MACHINE="+m.dir)
