@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -172,8 +173,8 @@ func TestBackoffKeepsTheLoginLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := iottest.NewHub(t, iottest.WithLimits(hub.DefaultLimits()))
 		d := h.Register()
-		a := iottest.Connect(t, h, d, device.Config{})
-		b := iottest.Connect(t, h, d, device.Config{}) // two devices with one identity
+		a := iottest.Connect(t, h, d, device.Config{Random: rand.NewChaCha8([32]byte{1})})
+		b := iottest.Connect(t, h, d, device.Config{Random: rand.NewChaCha8([32]byte{2})}) // two devices with one identity
 		start := time.Now()
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()

@@ -34,7 +34,7 @@ func (h *Hub) connect(ctx context.Context, r *hal.ConnectRequest) (hal.Session, 
 		return nil, false, &hal.RefusedError{Reason: hal.Unavailable, Err: ErrClosed}
 	}
 	l, reason, err := h.parseLogin(ctx, r)
-	if h.guard.tooMany(r.RemoteAddr, l.device) {
+	if h.tooMany(ctx, r.RemoteAddr, l.device) {
 		return nil, false, h.refuse(l, hal.Unavailable, CauseRateLimit, fmt.Errorf("%w: failed logins", ErrThrottled))
 	}
 	if err != nil {

@@ -30,7 +30,7 @@ func (h *Hub) Enroll(ctx context.Context, p *hal.Proof) (auth.Secret, error) {
 }
 
 func (h *Hub) enrol(ctx context.Context, p *hal.Proof) (auth.Secret, error) {
-	if h.guard.tooMany(p.RemoteAddr, p.Device) {
+	if h.tooMany(ctx, p.RemoteAddr, p.Device) {
 		return auth.Secret{}, codeError(alink.CodeRateLimited, "")
 	}
 	if err := h.checkEnrolment(p); err != nil {

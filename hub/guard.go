@@ -3,6 +3,7 @@
 package hub
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"sync"
@@ -12,9 +13,10 @@ import (
 )
 
 // loginGuard counts failed logins. Beyond the limit of an address it is not heard
-// any more; beyond that of a name, addresses that failed for it are not. The true
-// device comes from an address of its own, where nothing failed: whatever others
-// try in its name, it is heard.
+// any more, but for names that were online from there; beyond that of a name,
+// addresses that failed for it are not. The true device comes from an address
+// where nothing failed in its name: whatever others try, there or elsewhere, it is
+// heard.
 type loginGuard struct {
 	rate rate
 
@@ -59,21 +61,42 @@ func addrOf(a net.Addr) (netip.Prefix, bool) {
 }
 
 // tooMany reports whether a login is not to be heard.
-func (g *loginGuard) tooMany(a net.Addr, id iot.DeviceID) bool {
+func (h *Hub) tooMany(ctx context.Context, a net.Addr, id iot.DeviceID) bool {
 	addr, ok := addrOf(a)
-	if g.rate.unlimited() || !ok {
+	if h.guard.rate.unlimited() || !ok {
 		return false
 	}
+	byAddr, byName := h.guard.full(addr, id)
+	return byName || byAddr && !h.wasHere(ctx, addr, id)
+}
+
+// full reports whether an address failed too often, and whether it failed for a
+// name that did.
+func (g *loginGuard) full(addr netip.Prefix, id iot.DeviceID) (byAddr, byName bool) {
 	now := time.Now().UnixNano()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.full(g.addrs[addr], now) {
-		return true
-	}
-	return g.full(g.names[id], now) && g.pairs[guardPair{addr, id}] > now
+	failed := g.pairs[guardPair{addr, id}] > now
+	over := g.over(g.addrs[addr], now)
+	return over, failed && (over || g.over(g.names[id], now))
 }
 
-func (g *loginGuard) full(state, now int64) bool {
+// wasHere reports whether a device was online last from an address, which it may
+// share with many.
+func (h *Hub) wasHere(ctx context.Context, addr netip.Prefix, id iot.DeviceID) bool {
+	e, err := h.store.Get(ctx, deviceKey(prefixStatus, id))
+	if err != nil {
+		return false
+	}
+	var last PresenceEvent
+	if decodeJSON(e.Value, &last) != nil {
+		return false
+	}
+	ap, err := netip.ParseAddrPort(last.Addr)
+	return err == nil && addr.Contains(ap.Addr().Unmap())
+}
+
+func (g *loginGuard) over(state, now int64) bool {
 	_, wait := g.rate.charge(state, now, 1)
 	return wait > 0
 }

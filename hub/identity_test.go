@@ -386,12 +386,30 @@ func TestWrongTriesLockNobodyOut(t *testing.T) {
 		if unheard < 1000 {
 			t.Errorf("only %d wrong tries were not heard", unheard)
 		}
+		scan := func() { // names one after the other
+			for i := range 50 {
+				_, _, _ = p.come(auth.SignMQTT(iot.DeviceID{Product: d.ID.Product, Name: fmt.Sprint("guess-", i)}, d.Secret, auth.MQTTOptions{}), from(1))
+			}
+		}
+		scan()
+		neighbour := p.register("lamp-2") // behind the same address as one that fails
+		lamp2 := auth.SignMQTT(neighbour.ID, neighbour.Secret, auth.MQTTOptions{})
+		if _, _, err := p.come(lamp2, from(1)); reasonOf(err) != hal.Unavailable {
+			t.Errorf("a stranger at an address that failed too often: %v", err)
+		}
 		if _, _, err := p.come(right, from(1)); reasonOf(err) != hal.Unavailable {
 			t.Errorf("an address that failed too often: %v", err)
 		}
 		time.Sleep(time.Minute)
 		if _, _, err := p.come(right, from(1)); err != nil {
 			t.Errorf("a minute later: %v", err)
+		}
+		if _, _, err := p.come(lamp2, from(1)); err != nil {
+			t.Errorf("its neighbour: %v", err)
+		}
+		scan()
+		if _, _, err := p.come(lamp2, from(1)); err != nil {
+			t.Errorf("a neighbour that was here before: %v", err)
 		}
 	})
 }

@@ -58,9 +58,9 @@ type Limits struct {
 	BatchLogins      int
 
 	// FailedLogins is how many failed logins a minute an address may have, and a
-	// device name; beyond them an address that fails is refused unheard (CONNACK 3),
-	// and logs in again when the minute is over. An address that did not fail is
-	// heard, so that nobody can lock a device out.
+	// device name; beyond them an address that fails is refused unheard (CONNACK 3)
+	// until the minute is over. A device is heard all the same where nothing failed
+	// in its name: from another address, or from one it was online from last.
 	FailedLogins int
 	// TokenTTL is how long a token for HTTP and CoAP is good, PreAuthTTL one for
 	// MQTT. Zero means the default.

@@ -124,7 +124,7 @@ func (h *Hub) IssueToken(ctx context.Context, p *hal.Proof, use auth.Use) (hal.T
 // a reference.
 func (h *Hub) prove(ctx context.Context, p *hal.Proof) (*device, error) {
 	l := login{device: p.Device}
-	if h.guard.tooMany(p.RemoteAddr, p.Device) {
+	if h.tooMany(ctx, p.RemoteAddr, p.Device) {
 		return nil, h.refuse(l, hal.Unavailable, CauseRateLimit, fmt.Errorf("%w: failed logins", ErrThrottled))
 	}
 	d, err := h.acquire(ctx, p.Device)
