@@ -110,11 +110,7 @@ func (h *Hub) CreateJob(ctx context.Context, id iot.DeviceID, document json.RawM
 	if err != nil {
 		return Job{}, err
 	}
-	if h.Online(id) {
-		if _, err := h.call(ctx, id, "thing.job.notify", jobTask{made.task()}, CallOptions{Queue: true}); err != nil {
-			h.logger.Warn("device not told of a job", "device", d.key, "error", err)
-		}
-	}
+	h.notifyJob(ctx, d, &made)
 	return made, nil
 }
 
@@ -215,4 +211,41 @@ func (h *Hub) jobUpdate(ctx context.Context, r *alink.Request) alink.Reply {
 		Code    alink.Code `json:"code"`
 		Message string     `json:"message"`
 	}{strings.Clone(in.ID), alink.CodeOK, "success"}))
+}
+
+// CancelJob takes back a job that is not over and returns it. A connected device is
+// told. Errors wrap ErrUnknownDevice, or ErrInvalid for a job that is over or was
+// never there.
+func (h *Hub) CancelJob(ctx context.Context, id iot.DeviceID, job string) (Job, error) {
+	d, err := h.acquire(ctx, id)
+	if err != nil {
+		return Job{}, err
+	}
+	defer h.release(d)
+	var gone Job
+	err = h.do(ctx, d, func(b *batch) error {
+		at := slices.IndexFunc(d.rec.Jobs, func(j Job) bool { return j.ID == job })
+		if at < 0 || d.rec.Jobs[at].Status.Final() {
+			return fmt.Errorf("%w: job %.32q of %v is not open", ErrInvalid, job, id)
+		}
+		jobs := slices.Clone(d.rec.Jobs)
+		jobs[at].Status, jobs[at].Updated = JobCancelled, b.now.UTC()
+		d.rec.Jobs, gone = jobs, jobs[at]
+		b.keepRecord(d)
+		return nil
+	})
+	if err == nil {
+		h.notifyJob(ctx, d, &gone)
+	}
+	return gone, err
+}
+
+// notifyJob tells a connected device of a job; another one asks when it comes.
+func (h *Hub) notifyJob(ctx context.Context, d *device, j *Job) {
+	if !h.Online(d.id) {
+		return
+	}
+	if _, err := h.call(ctx, d.id, "thing.job.notify", jobTask{j.task()}, CallOptions{Queue: true}); err != nil {
+		h.logger.Warn("device not told of a job", "device", d.key, "error", err)
+	}
 }

@@ -60,6 +60,19 @@ func TestJobs(t *testing.T) {
 		if r := c.post("thing/job/update", `{"id":"14","params":{"taskId":"7","status":"FAILED","statusDetails":{"a":"`+strings.Repeat("x", 4<<10)+`"}}}`); r.Code != 460 {
 			t.Errorf("long details: %s", r.raw)
 		}
+		if job, err = p.hub.CreateJob(ctx, d.ID, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		if job, err = p.hub.CancelJob(ctx, d.ID, job.ID); err != nil || job.Status != hub.JobCancelled {
+			t.Errorf("cancelled %+v, %v", job, err)
+		}
+		synctest.Wait()
+		if got := c.take(); len(got) != 2 || !strings.Contains(string(got[1].Message.Payload), `"status":"CANCELLED"`) {
+			t.Errorf("told %v", got)
+		}
+		if _, err := p.hub.CancelJob(ctx, d.ID, job.ID); !errors.Is(err, hub.ErrInvalid) {
+			t.Errorf("cancelled twice: %v", err)
+		}
 		c.goodbye()
 		for range 100 {
 			if _, err := p.hub.CreateJob(ctx, d.ID, nil, nil); err != nil {

@@ -97,6 +97,7 @@ func TestAgreement(t *testing.T) {
 					}
 				}
 			})
+			t.Logf("%d cases, %d of them good", cases, good)
 			if cases < 10_000 || good < cases/10 || good > cases*99/100 {
 				t.Errorf("%d cases, %d of them good", cases, good)
 			}

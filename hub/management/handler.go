@@ -108,6 +108,7 @@ func (a *api) routes() []route {
 		{pattern: "GET " + device + "/history", serve: a.history},
 		{pattern: "GET " + device + "/jobs", serve: a.jobs},
 		{pattern: "POST " + device + "/jobs", serve: a.createJob},
+		{pattern: "DELETE " + device + "/jobs/{task}", serve: a.cancelTask},
 		{pattern: "POST " + device + "/log", serve: a.logUpload},
 		{pattern: "GET " + device + "/presence", serve: a.presence},
 		{pattern: "GET " + device + "/downlinks/{id}", serve: a.downlink},

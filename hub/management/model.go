@@ -202,6 +202,11 @@ func (a *api) createJob(r *http.Request) (any, error) {
 	return a.hub.CreateJob(r.Context(), deviceOf(r), in.Document, in.File)
 }
 
+// cancelTask takes back a job of a device.
+func (a *api) cancelTask(r *http.Request) (any, error) {
+	return a.hub.CancelJob(r.Context(), deviceOf(r), r.PathValue("task"))
+}
+
 // logUpload says whether a device is to upload its log.
 func (a *api) logUpload(r *http.Request) (any, error) {
 	var in struct {

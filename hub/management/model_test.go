@@ -113,7 +113,13 @@ func modelOperations(t *testing.T, s *server) {
 	want(400, "PATCH", device+"/desired", `{}`, nil)
 	want(200, "DELETE", device+"/desired?identifiers=Level", "", nil)
 	want(200, "GET", device+"/desired", "", &desired)
-	want(200, "POST", device+"/jobs", `{"jobDocument":{"do":"blink"}}`, nil)
+	var job struct{ TaskID, Status string }
+	want(200, "POST", device+"/jobs", `{"jobDocument":{"do":"blink"}}`, &job)
+	want(200, "DELETE", device+"/jobs/"+job.TaskID, "", &job)
+	if job.Status != "CANCELLED" {
+		t.Errorf("%+v", job)
+	}
+	want(400, "DELETE", device+"/jobs/"+job.TaskID, "", nil)
 	want(200, "GET", device+"/jobs", "", nil)
 	want(200, "POST", device+"/log", `{"upload":true}`, nil)
 	want(http.StatusOK, "DELETE", product+"/model", "", nil)
