@@ -32,6 +32,7 @@ endif
 # Against programs of others; .ci/run installs them.
 interop:
 	cd interop && go test -tags interop -count=1 -v ./...
+	cd contrib/postgres && go test -tags interop -count=1 -v ./...
 
 cross:
 	@for t in $(CROSS); do \
