@@ -121,7 +121,13 @@ func (g *generator) properties(m *tsl.Model) {
 	for i := range m.Properties {
 		p := &m.Properties[i]
 		name := goName(p.Identifier)
-		g.claim("property "+name, "property "+p.Identifier)
+		methods := []string{"Device." + name, "Device.Set" + name}
+		if p.Access != tsl.ReadOnly {
+			methods = append(methods, "Client.Set"+name, "Handler.Apply"+name)
+		}
+		for _, method := range methods {
+			g.claim(method, "property "+p.Identifier)
+		}
 		out := property{
 			field:    field{Name: name, Identifier: p.Identifier, Type: g.goType(name, &p.Data), Doc: about(p.Name, p.Desc, &p.Data)},
 			Writable: p.Access != tsl.ReadOnly, Readable: p.Access != tsl.WriteOnly,
@@ -145,6 +151,7 @@ func (g *generator) events(m *tsl.Model) {
 			continue
 		}
 		name := goName(e.Identifier)
+		g.claim("Device.Post"+name, "event "+e.Identifier)
 		g.structure(name+"Event", "is what the event "+e.Identifier+" tells"+described(e.Name, e.Desc), e.Output)
 		g.Events = append(g.Events, event{name, e.Identifier, described(e.Name, e.Desc), string(e.Type)})
 	}
@@ -157,7 +164,8 @@ func (g *generator) services(m *tsl.Model) {
 			continue
 		}
 		name := goName(s.Identifier)
-		g.claim("service "+name, "service "+s.Identifier)
+		g.claim("Client."+name, "service "+s.Identifier)
+		g.claim("Handler."+name, "service "+s.Identifier)
 		g.structure(name+"Input", "are the arguments of the service "+s.Identifier, s.Input.Params)
 		g.structure(name+"Output", "is what the service "+s.Identifier+" returns", s.Output)
 		g.Services = append(g.Services, service{name, s.Identifier, described(s.Name, s.Desc)})

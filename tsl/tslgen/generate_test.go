@@ -88,6 +88,9 @@ func TestNamesThatClash(t *testing.T) {
 	for _, doc := range []string{
 		`{"properties":[{"identifier":"a_b","accessMode":"r","dataType":{"type":"int"}},{"identifier":"aB","accessMode":"r","dataType":{"type":"int"}}]}`,
 		`{"properties":[{"identifier":"p","accessMode":"r","dataType":{"type":"struct","specs":[{"identifier":"x","dataType":{"type":"int"}},{"identifier":"X","dataType":{"type":"int"}}]}}]}`,
+		`{"properties":[{"identifier":"Target","accessMode":"rw","dataType":{"type":"int"}}],"services":[{"identifier":"SetTarget","callType":"sync"}]}`,
+		`{"properties":[{"identifier":"PostLeak","accessMode":"r","dataType":{"type":"int"}}],"events":[{"identifier":"Leak","type":"info"}]}`,
+		`{"properties":[{"identifier":"LeakEvent","accessMode":"r","dataType":{"type":"enum","specs":{"1":"a"}}}],"events":[{"identifier":"Leak","type":"info"}]}`,
 	} {
 		m, err := tsl.Parse([]byte(doc))
 		if err != nil {
