@@ -25,6 +25,7 @@ type Product struct {
 	Name            string            `json:"name,omitempty"`
 	NodeType        string            `json:"nodeType,omitempty"` // device or gateway
 	DynamicRegister bool              `json:"dynamicRegister"`
+	X509            bool              `json:"x509,omitempty"` // devices log in with certificates
 	Topics          []Class           `json:"topics,omitempty"`
 	Tags            map[string]string `json:"tags,omitempty"`
 	Validation      hub.Validation    `json:"validation,omitempty"` // strict, reject or off
@@ -62,14 +63,14 @@ func (p Product) ForHub() (hub.Product, error) {
 	}
 	return hub.Product{
 		Key: p.ProductKey, Secret: auth.NewSecret(p.ProductSecret), Name: p.Name, Gateway: p.NodeType == "gateway",
-		DynamicRegister: p.DynamicRegister, Topics: classes, Tags: p.Tags,
+		DynamicRegister: p.DynamicRegister, X509: p.X509, Topics: classes, Tags: p.Tags,
 		Validation: p.Validation, DataFormat: p.DataFormat, Script: p.Script,
 	}, nil
 }
 
 func productJSON(p hub.Product, withSecret bool) Product {
 	out := Product{
-		ProductKey: p.Key, Name: p.Name, NodeType: "device", DynamicRegister: p.DynamicRegister,
+		ProductKey: p.Key, Name: p.Name, NodeType: "device", DynamicRegister: p.DynamicRegister, X509: p.X509,
 		Tags: p.Tags, Created: p.Created, Validation: p.Validation, DataFormat: p.DataFormat, Script: p.Script,
 	}
 	if p.Gateway {
@@ -124,6 +125,7 @@ func (a *api) getProduct(r *http.Request) (any, error) {
 type productPatch struct {
 	Name            *string            `json:"name"`
 	DynamicRegister *bool              `json:"dynamicRegister"`
+	X509            *bool              `json:"x509"`
 	Topics          *[]Class           `json:"topics"`
 	Tags            *map[string]string `json:"tags"`
 	Validation      *hub.Validation    `json:"validation"`
@@ -149,6 +151,9 @@ func (a *api) updateProduct(r *http.Request) (any, error) {
 		}
 		if in.DynamicRegister != nil {
 			p.DynamicRegister = *in.DynamicRegister
+		}
+		if in.X509 != nil {
+			p.X509 = *in.X509
 		}
 		if in.Topics != nil {
 			p.Topics = classes
