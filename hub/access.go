@@ -104,6 +104,7 @@ func (h *Hub) authenticate(ctx context.Context, r *hal.ConnectRequest, l login) 
 	d, err := h.acquire(ctx, l.device)
 	switch {
 	case errors.Is(err, ErrUnknownDevice), errors.Is(err, ErrUnknownProduct):
+		h.pretend(ctx, l.device)
 		_ = l.client.Verify(l.password, l.device, h.decoy)
 		h.guard.failed(r.RemoteAddr, l.device)
 		return nil, h.refuse(l, hal.BadCredentials, CauseBadCredentials, err)
@@ -120,6 +121,16 @@ func (h *Hub) authenticate(ctx context.Context, r *hal.ConnectRequest, l login) 
 		return nil, err
 	}
 	return d, nil
+}
+
+// pretend does for an unknown device what acquire does for one that is not in
+// memory: the time of a refusal does not tell which it was.
+func (h *Hub) pretend(ctx context.Context, id iot.DeviceID) {
+	d := &device{id: id}
+	_ = decodeJSON(h.decoyRecord, &d.rec)
+	_ = h.unseal(d)
+	_ = h.loadSession(ctx, d)
+	_ = h.loadQueue(ctx, d)
 }
 
 // refuseProof answers a proof that verify did not accept.

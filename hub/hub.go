@@ -106,13 +106,15 @@ type Hub struct {
 	calls      *alink.Calls
 	mux        *alink.Mux
 	decoy      auth.Secret // verified against for unknown devices
-	shadows    shadow.Rules
-	ota        *updates
-	files      Files
-	devices    *registry
-	shards     []*shard
-	pins       pins
-	batches    sync.Pool
+	// decoyRecord is read for unknown devices.
+	decoyRecord []byte
+	shadows     shadow.Rules
+	ota         *updates
+	files       Files
+	devices     *registry
+	shards      []*shard
+	pins        pins
+	batches     sync.Pool
 
 	products struct {
 		mu      sync.RWMutex
@@ -192,6 +194,9 @@ func newHub(cfg Config) *Hub {
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.decoy = auth.NewSecret(h.randomHex(16))
+	h.decoyRecord = encodeJSON(deviceRecord{
+		IotID: h.randomText(iotIDLength), Secret: h.seal(h.decoy, "/"), SecretVersion: 1, Created: time.Now(), Activated: time.Now(),
+	})
 	h.files = cfg.Files
 	h.callIDs.n.Store(rand.Uint32())
 	h.products.byKey = make(map[string]*product)

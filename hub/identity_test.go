@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"strings"
 	"testing"
@@ -23,6 +24,8 @@ import (
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/store"
+	"github.com/openalink/iot/store/mem"
 )
 
 // come is a CONNECT made by hand.
@@ -410,6 +413,41 @@ func TestWrongTriesLockNobodyOut(t *testing.T) {
 		scan()
 		if _, _, err := p.come(lamp2, from(1)); err != nil {
 			t.Errorf("a neighbour that was here before: %v", err)
+		}
+	})
+}
+
+// countingStore counts what is read.
+type countingStore struct {
+	store.Engine
+	gets, ranges int
+}
+
+func (s *countingStore) Get(ctx context.Context, key []byte) (store.Entry, error) {
+	s.gets++
+	return s.Engine.Get(ctx, key)
+}
+
+func (s *countingStore) Range(ctx context.Context, from, to []byte) iter.Seq2[store.Entry, error] {
+	s.ranges++
+	return s.Engine.Range(ctx, from, to)
+}
+
+// An unknown device is answered like a wrong secret, after the same reads.
+func TestUnknownDeviceCostsWhatAWrongSecretDoes(t *testing.T) {
+	st := &countingStore{Engine: mem.New()}
+	bubble(t, hub.Config{Store: st, Limits: limitless()}, func(t *testing.T, p *platform) {
+		d := p.register("lamp-1")
+		reads := func(id iot.DeviceID) [2]int {
+			t.Helper()
+			st.gets, st.ranges = 0, 0
+			_, _, err := p.come(auth.SignMQTT(id, auth.NewSecret("guess"), auth.MQTTOptions{}), nil)
+			wantReason(t, err, hal.BadCredentials)
+			return [2]int{st.gets, st.ranges}
+		}
+		known, unknown := reads(d.ID), reads(iot.DeviceID{Product: d.ID.Product, Name: "nobody"})
+		if known != unknown {
+			t.Errorf("%v reads for a wrong secret, %v for an unknown device", known, unknown)
 		}
 	})
 }
