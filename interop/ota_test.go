@@ -235,7 +235,7 @@ func TestSDKConfig(t *testing.T) {
 // library.
 func TestThingsGoConfig(t *testing.T) {
 	h := startHubd(t, withDownloads(t)...)
-	c := dialThingsGo(t, h)
+	c := dialThingsGo(t, h, lamp)
 	for _, path := range []string{"thing/config/get_reply", "thing/config/push"} {
 		c.wait(t, c.Subscribe(lamp.sys(path), 1, nil))
 	}
@@ -266,7 +266,7 @@ func TestThingsGoConfig(t *testing.T) {
 // series of steps, and steps while it fetches a configuration.
 func TestRecordedFirmwareBytes(t *testing.T) {
 	h := startHubd(t, withDownloads(t)...)
-	c := dialThingsGo(t, h)
+	c := dialThingsGo(t, h, lamp)
 	topic := func(kind string) string { return "/ota/device/" + kind + "/" + lamp.id.String() }
 	send := func(name, payload string) { t.Helper(); c.wait(t, c.Publish(name, 1, false, payload)) }
 	send(topic("inform"), `{"id":"1","params":{"version":"app-1.0.0-20180101.1000"}}`)

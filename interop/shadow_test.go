@@ -183,7 +183,7 @@ func TestSDKShadowWhileAway(t *testing.T) {
 // plainShadow subscribes to the lamp's shadow with the MQTT client of Go and
 // returns how to send bytes and read the answer.
 func plainShadow(t *testing.T, h *hubd, qos byte) func(payload string) shadowMessage {
-	c := dialThingsGo(t, h)
+	c := dialThingsGo(t, h, lamp)
 	c.wait(t, c.Subscribe("/shadow/get/"+lamp.id.String(), qos, nil))
 	return func(payload string) (m shadowMessage) {
 		t.Helper()

@@ -22,14 +22,15 @@ import (
 // ids.
 type thingsGo struct {
 	mqtt.Client
+	self     device
 	id       uint
 	received chan mqtt.Message
 }
 
-func dialThingsGo(t *testing.T, h *hubd) *thingsGo {
+func dialThingsGo(t *testing.T, h *hubd, self device) *thingsGo {
 	t.Helper()
-	c := &thingsGo{received: make(chan mqtt.Message, 64)}
-	tr := auth.SignMQTT(lamp.id, lamp.secret, auth.MQTTOptions{Timestamp: time.Now(), SecureMode: auth.SecureTCP})
+	c := &thingsGo{self: self, received: make(chan mqtt.Message, 64)}
+	tr := auth.SignMQTT(self.id, self.secret, auth.MQTTOptions{Timestamp: time.Now(), SecureMode: auth.SecureTCP})
 	cid, _, _ := strings.Cut(tr.ClientID, "|")
 	_, ts, _ := strings.Cut(tr.ClientID, "timestamp=")
 	ts = strings.Trim(ts, "|")
@@ -61,12 +62,20 @@ func (c *thingsGo) subscriptions() (list []string) {
 		thing/event/property/pack/post_reply thing/event/property/history/post_reply
 		thing/topo/add_reply thing/topo/delete_reply thing/topo/get_reply thing/list/found_reply thing/topo/add/notify
 		thing/topo/change thing/sub/register_reply thing/disable thing/enable thing/delete _thing/diag/post_reply`) {
-		list = append(list, lamp.sys(path))
+		list = append(list, c.self.sys(path))
 	}
-	id := lamp.id.String()
+	id := c.self.id.String()
 	return append(list, "/ext/ntp/"+id+"/response", "/ext/error/"+id, "/ext/network/probe/+",
 		"/ext/session/"+id+"/combine/login_reply", "/ext/session/"+id+"/combine/logout_reply",
 		"/ext/session/"+id+"/combine/batch_login_reply", "/ext/session/"+id+"/combine/batch_logout_reply")
+}
+
+// topic is where the request of a path goes.
+func (c *thingsGo) topic(path string) string {
+	if strings.HasPrefix(path, "combine/") {
+		return "/ext/session/" + c.self.id.String() + "/" + path
+	}
+	return c.self.sys(path)
 }
 
 func (c *thingsGo) request(t *testing.T, path string, params any) {
@@ -81,7 +90,7 @@ func (c *thingsGo) request(t *testing.T, path string, params any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.wait(t, c.Publish(lamp.sys(path), 1, false, payload))
+	c.wait(t, c.Publish(c.topic(path), 1, false, payload))
 }
 
 // reply is what the library decodes: an id that is no numeric string is an error.
@@ -95,7 +104,7 @@ func (c *thingsGo) call(t *testing.T, path string, params any) (r reply) {
 	t.Helper()
 	c.request(t, path, params)
 	m := c.next(t)
-	if m.Topic() != lamp.sys(path)+"_reply" {
+	if m.Topic() != c.topic(path)+"_reply" {
 		t.Fatalf("%s %s, want the reply to %s", m.Topic(), m.Payload(), path)
 	}
 	if err := json.Unmarshal(m.Payload(), &r); err != nil || r.ID != c.id {
@@ -117,7 +126,7 @@ func (c *thingsGo) next(t *testing.T) mqtt.Message {
 
 func TestThingsGoBytes(t *testing.T) {
 	h := startHubd(t)
-	c := dialThingsGo(t, h)
+	c := dialThingsGo(t, h, lamp)
 	for _, filter := range c.subscriptions() {
 		token := c.Subscribe(filter, 1, nil)
 		c.wait(t, token)
@@ -180,4 +189,55 @@ func (c *thingsGo) answerCall(t *testing.T, h *hubd) {
 	if a := <-done; a.Code != 200 {
 		t.Errorf("answer %+v at the application", a)
 	}
+}
+
+// A gateway that subscribes to everything by itself and publishes with QoS 1: what
+// the library calls sub_register, topo and combine.
+func TestThingsGoGateway(t *testing.T) {
+	h := startGatewayHubd(t)
+	c := dialThingsGo(t, h, gateway)
+	for _, filter := range c.subscriptions() {
+		c.wait(t, c.Subscribe(filter, 1, nil))
+	}
+	want := func(code int, path string, params any) {
+		t.Helper()
+		if r := c.call(t, path, params); r.Code != code {
+			t.Errorf("%s: %+v, want code %d", path, r, code)
+		}
+	}
+	sign := func(d device) object {
+		params := []auth.Param{
+			{Key: "clientId", Value: d.id.Product + "." + d.id.Name},
+			{Key: "deviceName", Value: d.id.Name},
+			{Key: "productKey", Value: d.id.Product},
+			{Key: "timestamp", Value: fmt.Sprint(time.Now().UnixMilli())},
+		}
+		o := object{"signmethod": "hmacsha256", "signMethod": "hmacsha256", "sign": auth.Sign(auth.HMACSHA256, d.secret, params...)}
+		for _, p := range params {
+			o[p.Key] = p.Value
+		}
+		return o
+	}
+	want(200, "thing/sub/register", []object{thermometer.named()})
+	want(200, "thing/topo/add", []object{sign(thermometer)})
+	want(200, "thing/topo/get", "{}")
+	want(200, "combine/login", sign(thermometer))
+	if state, _ := h.state(t, thermometer); state != "online" {
+		t.Errorf("sub-device is %s", state)
+	}
+	c.wait(t, c.Subscribe(thermometer.sys("thing/event/+/post_reply"), 1, nil))
+	c.id++
+	c.wait(t, c.Publish(thermometer.sys("thing/event/property/post"), 1, false, fmt.Sprintf(`{"id":"%d","version":"1.0","params":{"Temp":7},"method":"thing.event.property.post"}`, c.id)))
+	if m := c.next(t); m.Topic() != thermometer.sys("thing/event/property/post_reply") {
+		t.Errorf("%s %s", m.Topic(), m.Payload())
+	}
+	if got := h.property(t, thermometer, "Temp"); got != 7.0 {
+		t.Errorf("Temp is %v", got)
+	}
+	want(200, "combine/logout", thermometer.named())
+	c.wait(t, c.Publish(thermometer.sys("thing/event/property/post"), 1, false, `{"id":"99","params":{}}`))
+	if m := c.next(t); m.Topic() != "/ext/error/"+gateway.id.String() || !strings.Contains(string(m.Payload()), `"code":520`) {
+		t.Errorf("%s %s, want 520", m.Topic(), m.Payload())
+	}
+	want(200, "thing/topo/delete", []object{thermometer.named()})
 }
