@@ -12,6 +12,7 @@ import (
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/alink"
 	"github.com/openalink/iot/topic"
+	"github.com/openalink/iot/tsl"
 )
 
 // Forwarded is a message in the form rules, consumer groups and applications
@@ -48,7 +49,10 @@ func (h *Hub) Forward(ctx context.Context, m Message) ([]Forwarded, error) {
 	if err := alink.Parse(m.Payload, &msg); err != nil {
 		return nil, fmt.Errorf("hub: forward: %w", err)
 	}
-	f := forwarding{about: aboutDevice(dev.ID, dev.IotID), at: m.Time, model: h.eventsOf(dev.ID.Product)}
+	f := forwarding{about: aboutDevice(dev.ID, dev.IotID), at: m.Time}
+	if p, err := h.product(dev.ID.Product); err == nil {
+		f.model, f.judge = p.events.Load(), p.judge.Load()
+	}
 	f.message(t.Path, &msg)
 	for i := range f.out {
 		f.out[i].MessageID, f.out[i].Time = m.ID, m.Time
@@ -71,8 +75,9 @@ func (a about) topic(path string) string { return "/" + a.ProductKey + "/" + a.D
 // forwarding forms the bodies of one message.
 type forwarding struct {
 	about about
-	at    time.Time // of arrival
-	model eventNames
+	at    time.Time   // of arrival
+	model *eventNames // nil without a thing model
+	judge *judge      // nil without one to apply
 	out   []Forwarded
 	err   error
 }
@@ -138,10 +143,15 @@ const deviceType = "CustomCategory"
 // properties forms a property post.
 func (f *forwarding) properties(params []byte) {
 	items := map[string]timed{}
-	f.err = alink.EachProperty(params, func(name string, value []byte, ms int64) bool {
+	add := func(name string, value []byte, ms int64) bool {
 		items[name] = f.timed(value, ms)
 		return true
-	})
+	}
+	if f.judge != nil { // it knows what is wrapped
+		f.err = f.judge.Post(params, func(v tsl.Verdict) bool { return add(v.Name, v.Value, v.TimeMS) })
+	} else {
+		f.err = alink.EachProperty(params, add)
+	}
 	if f.err == nil {
 		f.items("thing/event/property/post", items)
 	}
@@ -208,15 +218,8 @@ func (f *forwarding) items(path string, items map[string]timed) {
 // eventNames tells name and level of a product's events.
 type eventNames map[string][2]string
 
-// eventsOf returns the events of a product's thing model, none without one.
-func (h *Hub) eventsOf(key string) eventNames {
-	p, err := h.product(key)
-	if err != nil {
-		return nil
-	}
-	p.mu.Lock()
-	m := p.rec.Model
-	p.mu.Unlock()
+// eventsOf returns the events of a thing model, nil without one.
+func eventsOf(m *tsl.Model) *eventNames {
 	if m == nil {
 		return nil
 	}
@@ -224,13 +227,16 @@ func (h *Hub) eventsOf(key string) eventNames {
 	for i := range m.Events {
 		names[m.Events[i].Identifier] = [2]string{m.Events[i].Name, string(m.Events[i].Type)}
 	}
-	return names
+	return &names
 }
 
 // event forms an event post.
 func (f *forwarding) event(path, identifier string, value []byte, ms int64) {
 	t := f.timed(value, ms)
-	known := f.model[identifier]
+	var known [2]string
+	if f.model != nil {
+		known = (*f.model)[identifier]
+	}
 	level := known[1]
 	if level == "" {
 		level = "info"

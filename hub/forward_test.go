@@ -3,11 +3,13 @@
 package hub_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/tsl"
 )
 
 func TestForwardedBodies(t *testing.T) {
@@ -69,6 +71,41 @@ func TestForwardedBodies(t *testing.T) {
 			!strings.Contains(string(f.Body), `"time":"2018-04-23 09:58:42.123","utcTime":"2018-04-23T01:58:42.123Z"`) ||
 			!strings.Contains(string(f.Body), `"clientIp":"::1"`) {
 			t.Errorf("presence %s, %v", f.Body, err)
+		}
+	})
+}
+
+// TestForwardedStructOwnsValue wants a struct that owns the keys of a wrapper
+// forwarded and kept as history as it is (wire facts section 1 row 9).
+func TestForwardedStructOwnsValue(t *testing.T) {
+	bubble(t, hub.Config{}, func(t *testing.T, p *platform) {
+		raw, err := os.ReadFile("../tsl/testdata/lamp.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := tsl.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.hub.UpdateProduct(t.Context(), p.product.Key, func(pr *hub.Product) { pr.Model = m }); err != nil {
+			t.Fatal(err)
+		}
+		c := p.connect(p.register("lamp-1"))
+		c.post("thing/event/property/post", `{"id":"1","params":{"Dimming":{"value":50,"time":700}}}`)
+		for m, err := range p.hub.Messages(t.Context(), hub.MessageQuery{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			list, err := p.hub.Forward(t.Context(), m)
+			if err != nil || len(list) != 1 || !strings.Contains(string(list[0].Body), `"Dimming":{"value":{"value":50,"time":700},"time":946684800000}`) {
+				t.Errorf("%s, %v", list[0].Body, err)
+			}
+		}
+		if got := p.samples(hub.HistoryQuery{Device: c.id}); got != `Dimming={"value":50,"time":700}@946684800000` {
+			t.Errorf("history %q", got)
+		}
+		if got := p.kept(c.id); got != `Dimming={"value":50,"time":700}@946684800000` {
+			t.Errorf("kept %q", got)
 		}
 	})
 }

@@ -66,9 +66,10 @@ const (
 // product is a Product in memory. All products are: there are at most
 // Limits.Products.
 type product struct {
-	acl   atomic.Pointer[topic.ACL]
-	judge atomic.Pointer[judge]      // nil without a model to apply
-	raw   atomic.Pointer[rawProduct] // nil for products of plain JSON
+	acl    atomic.Pointer[topic.ACL]
+	judge  atomic.Pointer[judge]      // nil without a model to apply
+	events atomic.Pointer[eventNames] // nil without a model
+	raw    atomic.Pointer[rawProduct] // nil for products of plain JSON
 	// gateway never changes: its devices carry sub-devices.
 	gateway bool
 	x509    atomic.Bool
@@ -155,6 +156,7 @@ func (h *Hub) CreateProduct(ctx context.Context, p Product) (Product, error) {
 	}}
 	made.acl.Store(acl)
 	made.judge.Store(j)
+	made.events.Store(eventsOf(p.Model))
 	made.raw.Store(raw)
 	made.x509.Store(p.X509)
 	if err := made.save(ctx, h); err != nil {
@@ -250,6 +252,7 @@ func (h *Hub) UpdateProduct(ctx context.Context, key string, change func(*Produc
 	}
 	p.acl.Store(acl)
 	p.judge.Store(j)
+	p.events.Store(eventsOf(p.rec.Model))
 	if before := p.raw.Swap(raw); before != raw {
 		before.close()
 	}
@@ -327,6 +330,7 @@ func (h *Hub) loadProducts(ctx context.Context) error {
 			return fmt.Errorf("hub: product record %q: %w", e.Key, err)
 		}
 		p.judge.Store(j)
+		p.events.Store(eventsOf(p.rec.Model))
 		want := p.rec.public(p.secret)
 		raw, err := h.newRaw(&want)
 		if err != nil { // its devices are not understood, the others are

@@ -13,8 +13,8 @@ import (
 
 // typicalPost is ten properties of all kinds in about 450 bytes.
 const typicalPost = `{"Power":1,"Target":21.5,"Indoor":-3.25,"Mode":3,"Runtime":99310,"Label":"kitchen, left of the door, above the table",` +
-	`"Cleaned":"1524448722000","Curve":[18,18.5,19,19.5,20,20.5,21,21.5,22,22,21.5,21,20.5,20,19.5,19,18.5,18],"Filter":{"Hours":310,"State":1},` +
-	`"Zones":[{"Name":"hall","Open":1},{"Name":"kitchen","Open":0},{"Name":"bath","Open":1},{"Name":"bedroom","Open":0}]}`
+	`"Cleaned":"1524448722000","Curve":[18,18.5,19,19.5,20,20.5,21,21.5,22,22,21.5,21,20.5,20,19.5,19,18.5,18,18,18,18,18,18,18],"Filter":{"Hours":310,"State":1},` +
+	`"Zones":[{"Name":"hall and stairs","Open":1},{"Name":"kitchen, table","Open":0},{"Name":"bath, upstairs","Open":1},{"Name":"bedroom, left","Open":0}]}`
 
 // BenchmarkPost judges a post of ten properties, by the validator and by
 // encoding/json and a schema of the same constraints that knows bare values only,
