@@ -47,29 +47,6 @@ func (s *memSlot) Store(_ context.Context, name string, value []byte) error {
 	return nil
 }
 
-func newGateway(t *testing.T, h *iottest.Hub, name string, cfg device.GatewayConfig) *device.Gateway {
-	t.Helper()
-	const pk = "a1gatewayPk"
-	if _, err := h.CreateProduct(t.Context(), hub.Product{Key: pk, Gateway: true}); err != nil {
-		t.Fatal(err)
-	}
-	d, err := h.RegisterDevice(t.Context(), hub.Device{ID: iot.DeviceID{Product: pk, Name: name}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg.Identity = hal.Identity{Device: d.ID, DeviceSecret: d.Secret}
-	cfg.Transport = mem.NewTransport(h)
-	g, err := device.NewGateway(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = g.Close() })
-	if err := g.Connect(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return g
-}
-
 func identityOf(d hub.Device) hal.Identity {
 	return hal.Identity{Device: d.ID, DeviceSecret: d.Secret}
 }
@@ -100,7 +77,7 @@ func TestGatewayBringsSubDevicesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limits := hub.DefaultLimits()
 		h := iottest.NewHub(t, iottest.WithLimits(limits))
-		g := newGateway(t, h, "gateway-1", device.GatewayConfig{})
+		g := iottest.NewGateway(t, h, device.GatewayConfig{})
 		var devices []hub.Device
 		for range 100 {
 			devices = append(devices, h.Register())
@@ -171,7 +148,7 @@ func TestSubDeviceRegistersOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g := newGateway(t, h, "gateway-1", device.GatewayConfig{})
+		g := iottest.NewGateway(t, h, device.GatewayConfig{})
 		for _, secret := range []hal.Identity{{}, {ProductSecret: product.Secret}} {
 			d := h.Register()
 			secret.Device = d.ID
@@ -204,7 +181,7 @@ func TestGatewayHearsThePlatform(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := iottest.NewHub(t)
 		var heard iottest.Recorder[string]
-		g := newGateway(t, h, "gateway-1", device.GatewayConfig{
+		g := iottest.NewGateway(t, h, device.GatewayConfig{
 			Config: device.Config{Handlers: device.Handlers{
 				Request: func(_ context.Context, path string, _ json.RawMessage) (any, error) { heard.Add(path); return nil, nil },
 			}},
@@ -242,7 +219,7 @@ func TestGatewayHearsThePlatform(t *testing.T) {
 func TestSubDeviceOfTwoGateways(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := iottest.NewHub(t)
-		one, two := newGateway(t, h, "gateway-1", device.GatewayConfig{}), newGateway(t, h, "gateway-2", device.GatewayConfig{})
+		one, two := iottest.NewGateway(t, h, device.GatewayConfig{}), iottest.NewGateway(t, h, device.GatewayConfig{})
 		d := h.Register()
 		first := connectSubs(t, one, []hub.Device{d}, device.Handlers{})[0]
 		if _, err := one.SubDevice(device.Config{Transport: mem.NewTransport(h)}); err == nil {

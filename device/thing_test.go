@@ -261,7 +261,7 @@ func ExampleThing() {
 func TestSubThing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := iottest.NewHub(t)
-		gw := newGateway(t, h, "gw-1", device.GatewayConfig{})
+		gw := iottest.NewGateway(t, h, device.GatewayConfig{})
 		d := h.Register()
 		thing, err := gw.SubThing(device.ThingConfig{Config: device.Config{Identity: identityOf(d)}, Model: airConditioner(t)})
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/alink"
@@ -104,6 +105,9 @@ func (h *Hub) enrolOver(ctx context.Context, r *hal.ConnectRequest, l login) (ha
 	if err := h.verifyEnrolment(r, l); err != nil {
 		return nil, err
 	}
+	if h.connects.take(time.Now().UnixNano(), 1) > 0 {
+		return nil, h.refuse(l, hal.Unavailable, CauseRateLimit, fmt.Errorf("%w: logins a second of the hub", ErrThrottled))
+	}
 	path, answer, err := "register", any(nil), error(nil)
 	if l.kind == loginRegNWL {
 		path = "regnwl"
@@ -116,9 +120,15 @@ func (h *Hub) enrolOver(ctx context.Context, r *hal.ConnectRequest, l login) (ha
 	}
 	h.log(LogEntry{Device: l.device, Kind: Behaviour, Operation: OpRegister, Status: Success})
 	m := iot.Message{Topic: topic.Ext(path, iot.DeviceID{}), Payload: jsonText(answer)}
-	r.Link.Send(h.ctx, hal.Delivery{Message: m}, nil)
+	link := r.Link
+	link.Send(h.ctx, hal.Delivery{Message: m}, nil)
+	h.after(enrolTime, func() { link.Close(hal.CauseProtocol) })
 	return enrolment{}, nil
 }
+
+// enrolTime is how long a connection that registers may stay: devices leave
+// within seconds (wire facts section 4.4).
+const enrolTime = 30 * time.Second
 
 func enrolReason(err error) hal.Reason {
 	code := alink.ErrorReply(err).Code

@@ -95,6 +95,10 @@ func TestRegisterOverMQTT(t *testing.T) {
 		if g := acc.Session.(hal.Subscriber).Subscribe(t.Context(), []hal.Filter{{Topic: "/ext/register"}, {Topic: "/" + d.ID.String() + "/user/get"}}); g[0] != 0 || g[1] != hal.Refused {
 			t.Errorf("grants %v", g)
 		}
+		time.Sleep(time.Minute)
+		if l.cause != hal.CauseProtocol {
+			t.Error("a registration may stay for ever")
+		}
 		_, _, err = p.come(tr, nil) // once
 		wantReason(t, err, hal.NotAuthorized)
 		p.connect(d)

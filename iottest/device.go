@@ -3,8 +3,10 @@
 package iottest
 
 import (
+	"fmt"
 	"testing"
 
+	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/device"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/mem"
@@ -60,4 +62,32 @@ func NewThing(t testing.TB, h *Hub, cfg device.ThingConfig) *device.Thing {
 		t.Fatalf("iottest: connect %v: %v", d.ID, err)
 	}
 	return thing
+}
+
+// GatewayProductKey is the product of the gateways NewGateway makes.
+const GatewayProductKey = "a1iottestgw"
+
+// NewGateway registers a gateway with h, connects it in memory and closes it, and
+// its sub-devices, when the test ends. Identity and Transport of cfg are filled in.
+func NewGateway(t testing.TB, h *Hub, cfg device.GatewayConfig) *device.Gateway {
+	t.Helper()
+	if _, err := h.CreateProduct(t.Context(), hub.Product{Key: GatewayProductKey, Gateway: true}); err != nil {
+		t.Fatalf("iottest: %v", err)
+	}
+	name := fmt.Sprintf("gateway-%d", h.devices.Add(1))
+	d, err := h.RegisterDevice(t.Context(), hub.Device{ID: iot.DeviceID{Product: GatewayProductKey, Name: name}})
+	if err != nil {
+		t.Fatalf("iottest: %v", err)
+	}
+	cfg.Identity = hal.Identity{Device: d.ID, DeviceSecret: d.Secret}
+	cfg.Transport = mem.NewTransport(h)
+	g, err := device.NewGateway(cfg)
+	if err != nil {
+		t.Fatalf("iottest: %v", err)
+	}
+	t.Cleanup(func() { _ = g.Close() })
+	if err := g.Connect(t.Context()); err != nil {
+		t.Fatalf("iottest: connect %v: %v", d.ID, err)
+	}
+	return g
 }
