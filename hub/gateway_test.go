@@ -17,6 +17,7 @@ import (
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/store/mem"
 	"github.com/openalink/iot/topic"
 )
 
@@ -492,5 +493,45 @@ func TestApplicationChangesTopology(t *testing.T) {
 		if g, _, err := p.hub.GatewayOf(t.Context(), d.ID); err != nil || !g.IsZero() {
 			t.Errorf("bound to %v after the gateway's end, %v", g, err)
 		}
+	})
+}
+
+// Topology and what was handed out outlive the hub; sessions do not.
+func TestTopologyOutlivesTheHub(t *testing.T) {
+	st := mem.New()
+	bubble(t, hub.Config{Store: st, Limits: limitless(), Workers: 3}, func(t *testing.T, p *platform) {
+		p.dynamic(true)
+		g, d := p.newGateway("gw-1"), p.register("sub-1")
+		gw := p.connect(g)
+		gw.wantCode(200, "thing/sub/register", []any{nameEntry(d.ID)})
+		gw.join(d)
+		if err := p.hub.Close(); err != nil {
+			t.Fatal(err)
+		}
+		limits := hub.NoLimits()
+		limits.SubDevices = 1
+		again, err := hub.Open(t.Context(), hub.Config{Store: st, Limits: &limits, Workers: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer again.Close()
+		p.hub = again
+		presence, err := p.hub.Presence(t.Context(), d.ID)
+		if err != nil || presence.Last.Online || presence.Last.Cause != hal.CauseServerStop || presence.Last.Via != gw.id {
+			t.Errorf("presence after the restart: %+v, %v", presence, err)
+		}
+		gw = p.connect(g)
+		gw.wantCode(6289, "thing/sub/register", []any{nameEntry(d.ID)})
+		if r := gw.wantCode(200, "thing/topo/get", map[string]any{}); !strings.Contains(r.raw, `"sub-1"`) {
+			t.Errorf("topology %s", r.raw)
+		}
+		gw.wantCode(6400, topoAdd, []any{signedSub(p.register("sub-2"))})
+		gw.wantCode(200, topoAdd, []any{signedSub(d)}) // it is bound already
+		gw.wantCode(200, subLogin, signedSub(d))
+		if r := gw.as(d.ID).post("thing/event/property/post", `{"id":"1","params":{"Power":1}}`); r.Code != 200 {
+			t.Errorf("post: %s", r.raw)
+		}
+		gw.wantCode(200, "thing/topo/delete", []any{nameEntry(d.ID)})
+		gw.wantCode(200, topoAdd, []any{signedSub(p.register("sub-2"))})
 	})
 }

@@ -214,3 +214,26 @@ func FuzzForms(f *testing.F) {
 		}
 	})
 }
+
+// Wire facts section 1: the key of the answer is lower case, whatever the document
+// shows.
+func TestRow30ResourcesInLowerCase(t *testing.T) {
+	_, s := serve(t, false, nil)
+	_, body := post(t, s, "/auth/devicename", "productKey=a1LabPk00001&deviceName=lab_dev_01&signmethod=hmacsha1&sign=321bd01682681ec242da71d883e4d15efb8743ec&clientId=a1LabPk00001.lab_dev_01&timestamp=2524608000000&resources=mqtt")
+	if !strings.Contains(body, `"resources":{"mqtt":{"host":`) || strings.Contains(body, "Resources") {
+		t.Errorf("answer %s", body)
+	}
+}
+
+// Wire facts section 1: the sign is over deviceName, productKey and random, with
+// the random that was sent.
+func TestRow35RandomIsSigned(t *testing.T) {
+	_, s := serve(t, false, nil)
+	form := "productKey=a1LabPk00001&deviceName=lab_dev_01&signMethod=hmacsha256&sign=BCE3098D600E9539106CD2BE8AD7F5D0C0238666BD8FDAF39268D81A516B9A8B&random="
+	if code, body := post(t, s, "/auth/register/device", form+"123"); code != 6600 {
+		t.Errorf("another random: %s", body)
+	}
+	if code, body := post(t, s, "/auth/register/device", form+"8Ygb7ULYh53B6OA"); code != 200 {
+		t.Errorf("answer %s", body)
+	}
+}
