@@ -96,7 +96,10 @@ func TestRegisterOverMQTT(t *testing.T) {
 			t.Errorf("grants %v", g)
 		}
 		time.Sleep(time.Minute)
-		if l.cause != hal.CauseProtocol {
+		l.mu.Lock()
+		stayed := l.cause != hal.CauseProtocol
+		l.mu.Unlock()
+		if stayed {
 			t.Error("a registration may stay for ever")
 		}
 		_, _, err = p.come(tr, nil) // once
