@@ -14,6 +14,7 @@ import (
 	"time"
 
 	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/alink"
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hub"
@@ -492,6 +493,24 @@ func TestApplicationChangesTopology(t *testing.T) {
 		}
 		if g, _, err := p.hub.GatewayOf(t.Context(), d.ID); err != nil || !g.IsZero() {
 			t.Errorf("bound to %v after the gateway's end, %v", g, err)
+		}
+	})
+}
+
+// A handler cannot change the topology: it runs on the worker that would.
+func TestHandlersMayNotChangeTheTopology(t *testing.T) {
+	bubble(t, hub.Config{Limits: limitless(), Workers: 2}, func(t *testing.T, p *platform) {
+		gw, d := p.connect(p.newGateway("gw-1")), p.register("sub-1")
+		tried := make(chan error, 1)
+		if err := p.hub.Mux().HandleFunc("app/adopt", func(ctx context.Context, _ *alink.Request) alink.Reply {
+			tried <- p.hub.AddSubDevices(ctx, gw.id, d.ID)
+			return alink.OK(nil)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		gw.wantCode(200, "app/adopt", map[string]any{})
+		if err := <-tried; err == nil {
+			t.Error("a handler changed the topology")
 		}
 	})
 }

@@ -89,6 +89,9 @@ func (h *Hub) changeTopology(ctx context.Context, gateway iot.DeviceID, ids []io
 	if len(ids) == 0 {
 		return nil
 	}
+	if work(ctx) != nil { // bringing a device over would wait for this very worker
+		return errInHandler
+	}
 	gw, err := h.acquire(ctx, gateway)
 	if err != nil {
 		return err
