@@ -68,6 +68,7 @@ type rollout struct {
 	engine   *ota.Campaign
 	packages []ota.Package
 	saved    []byte // record as it was submitted last
+	told     string // status as it was forwarded last
 }
 
 func (r *rollout) over() bool {
@@ -119,9 +120,11 @@ func (h *Hub) CreateCampaign(ctx context.Context, c Campaign) (Campaign, error) 
 	b.Check(campaignKey(r.rec.ID), 0)
 	r.saved = r.record()
 	b.Put(campaignKey(r.rec.ID), r.saved)
+	h.forwardStatus(&b, r, time.Now())
 	if err := store.Commit(ctx, h.store, &b); err != nil {
 		return Campaign{}, err
 	}
+	h.news.tell()
 	h.ota.keep(r)
 	return r.public(), nil
 }

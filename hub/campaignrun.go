@@ -68,7 +68,7 @@ func (u *updates) loadCampaigns(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("hub: campaign record %q: %w", e.Key, err)
 		}
-		all = append(all, &rollout{rec: rec.Campaign, engine: engine, saved: e.Value})
+		all = append(all, &rollout{rec: rec.Campaign, engine: engine, saved: e.Value, told: jobStatus(rec.Status)})
 	}
 	slices.SortFunc(all, func(a, b *rollout) int { return a.rec.Created.Compare(b.rec.Created) })
 	for _, r := range all {
@@ -113,10 +113,12 @@ func (u *updates) save(ctx context.Context, r *rollout) <-chan error {
 	var b store.Batch
 	b.Put(campaignKey(r.rec.ID), now)
 	u.note(&b, time.Now(), UpdateEvent{Kind: UpdateCampaign, Product: r.rec.Product, Campaign: r.rec.ID, Status: r.public().Status, Detail: r.public().Why})
+	u.h.forwardStatus(&b, r, time.Now())
 	r.saved = now
 	if err := u.h.store.Submit(context.WithoutCancel(ctx), &b, func(err error) {
 		result <- err
 		u.h.otaNews.tell()
+		u.h.news.tell()
 	}); err != nil {
 		result <- err
 	}
@@ -373,7 +375,11 @@ func (u *updates) freshen(id iot.DeviceID, r *rollout) {
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		u.keepJob(b, d, r)
-		if j, _ := r.engine.Job(id.Name); !j.State.Open() && !u.busy(d, r.engine.Plan().Module) {
+		j, _ := r.engine.Job(id.Name)
+		if j.State != ota.Succeeded { // that was told with the message that said so
+			b.forwardUpgrade(d, r, j)
+		}
+		if !j.State.Open() && !u.busy(d, r.engine.Plan().Module) {
 			d.queue.dropSlot(b, d, noticeSlot(r.engine.Plan().Module))
 		}
 	})

@@ -38,22 +38,26 @@ func (h *Hub) Forward(ctx context.Context, m Message) ([]Forwarded, error) {
 	if t.Family == topic.FamilyCustom {
 		return []Forwarded{{m.ID, m.Topic, m.Payload, m.Time}}, nil
 	}
-	if t.Family != topic.FamilySys {
+	if t.Family != topic.FamilySys && (t.Family != topic.FamilyOTA || forwardedUpdate(t.Path) == "") {
 		return nil, nil
 	}
 	dev, err := h.Device(ctx, m.Device)
 	if err != nil {
 		return nil, err
 	}
-	var msg alink.Message
-	if err := alink.Parse(m.Payload, &msg); err != nil {
-		return nil, fmt.Errorf("hub: forward: %w", err)
-	}
 	f := forwarding{about: aboutDevice(dev.ID, dev.IotID), at: m.Time}
 	if p, err := h.product(dev.ID.Product); err == nil {
 		f.model, f.judge = p.events.Load(), p.judge.Load()
 	}
-	f.message(t.Path, &msg)
+	if t.Family == topic.FamilyOTA {
+		f.update(t.Path, m.Payload)
+	} else {
+		var msg alink.Message
+		if err := alink.Parse(m.Payload, &msg); err != nil {
+			return nil, fmt.Errorf("hub: forward: %w", err)
+		}
+		f.message(t.Path, &msg)
+	}
 	for i := range f.out {
 		f.out[i].MessageID, f.out[i].Time = m.ID, m.Time
 	}

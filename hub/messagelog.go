@@ -28,7 +28,8 @@ type Message struct {
 	QoS     iot.QoS      `json:"qos"`
 	Payload []byte       `json:"payload"` // as the device sent it, raw products decoded
 	// Platform marks what the platform wrote itself: that a device came or went, was
-	// created, disabled or bound, in the form it is forwarded in.
+	// created, disabled, bound or updated, in the form it is forwarded in. What is told
+	// of a campaign as a whole has a Device without a name.
 	Platform bool `json:"platform,omitempty"`
 	// Cursor is where to go on after this message, for MessageQuery.After.
 	Cursor string `json:"-"`

@@ -161,6 +161,9 @@ func (u *updates) informed(b *batch, d *device, in ota.Inform) {
 			continue
 		}
 		u.keepJob(b, d, r)
+		if j, ok := r.engine.Job(d.id.Name); ok {
+			b.forwardUpgrade(d, r, j)
+		}
 		if !u.busy(d, in.Module) {
 			d.queue.dropSlot(b, d, noticeSlot(in.Module))
 		}
@@ -181,6 +184,9 @@ func (h *Hub) progressed(b *batch, d *device, p ota.Progress) {
 	for _, r := range u.byProduct[d.id.Product] {
 		if r.engine.Plan().Module == p.Module && r.engine.Progress(b.now, d.id.Name, p.Step, p.Detail) {
 			u.keepJob(b, d, r)
+			if j, ok := r.engine.Job(d.id.Name); ok {
+				b.forwardUpgrade(d, r, j)
+			}
 		}
 	}
 }

@@ -103,7 +103,10 @@ func (h *Hub) commitCounted(ctx context.Context, p *product, b *store.Batch) err
 	result := make(chan error, 1)
 	p.mu.Lock()
 	b.Put(productKey(p.rec.Key), encodeJSON(p.rec))
-	err := h.store.Submit(ctx, b, func(err error) { result <- err })
+	err := h.store.Submit(ctx, b, func(err error) {
+		result <- err
+		h.news.tell()
+	})
 	p.mu.Unlock()
 	if err != nil {
 		return err

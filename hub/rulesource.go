@@ -123,6 +123,9 @@ func forwardedTopic(value []byte) (name string, sure bool) {
 		return rest, strings.HasSuffix(rest, "/thing/event/property/post")
 	}
 	t, err := topic.Parse(name)
+	if path := forwardedUpdate(t.Path); err == nil && t.Family == topic.FamilyOTA && path != "" {
+		return "/" + t.Device.String() + "/" + path, true
+	}
 	return name, err == nil && t.Family == topic.FamilyCustom
 }
 
