@@ -3,6 +3,7 @@ module github.com/openalink/iot/bench
 go 1.26.0
 
 require (
+	github.com/expr-lang/expr v1.17.6
 	github.com/mochi-mqtt/server/v2 v2.7.9
 	github.com/openalink/iot v0.0.0
 	github.com/tidwall/gjson v1.20.0

@@ -158,6 +158,21 @@ func (d *device) state() State {
 	return Offline
 }
 
+// iotID returns the IotID of a device.
+func (h *Hub) iotID(ctx context.Context, id iot.DeviceID) (string, error) {
+	d, err := h.acquire(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	defer h.release(d)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.gone {
+		return "", unknownDevice(id)
+	}
+	return d.rec.IotID, nil
+}
+
 // Device returns a device. The error wraps ErrUnknownProduct or ErrUnknownDevice.
 func (h *Hub) Device(ctx context.Context, id iot.DeviceID) (Device, error) {
 	d, err := h.acquire(ctx, id)

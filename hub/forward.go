@@ -6,8 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/alink"
@@ -28,6 +31,11 @@ type Forwarded struct {
 // entries nobody outside wants, more than one for posts that carry several
 // events. The error wraps ErrUnknownDevice when the device is no more.
 func (h *Hub) Forward(ctx context.Context, m Message) ([]Forwarded, error) {
+	return h.forward(m, func() (string, error) { return h.iotID(ctx, m.Device) })
+}
+
+// forward is Forward with another way to find the IotID of the device.
+func (h *Hub) forward(m Message, iotID func() (string, error)) ([]Forwarded, error) {
 	if m.Platform {
 		return []Forwarded{{m.ID, m.Topic, m.Payload, m.Time}}, nil
 	}
@@ -41,12 +49,12 @@ func (h *Hub) Forward(ctx context.Context, m Message) ([]Forwarded, error) {
 	if t.Family != topic.FamilySys && (t.Family != topic.FamilyOTA || forwardedUpdate(t.Path) == "") {
 		return nil, nil
 	}
-	dev, err := h.Device(ctx, m.Device)
+	known, err := iotID()
 	if err != nil {
 		return nil, err
 	}
-	f := forwarding{about: aboutDevice(dev.ID, dev.IotID), at: m.Time}
-	if p, err := h.product(dev.ID.Product); err == nil {
+	f := forwarding{about: aboutDevice(m.Device, known), at: m.Time}
+	if p, err := h.product(m.Device.Product); err == nil {
 		f.model, f.judge = p.events.Load(), p.judge.Load()
 	}
 	if t.Family == topic.FamilyOTA {
@@ -144,11 +152,12 @@ func (f *forwarding) head() head { return head{f.about, f.at.UnixMilli(), device
 // deviceType is the category told for every product: the hub knows no others.
 const deviceType = "CustomCategory"
 
-// properties forms a property post.
+// properties forms a property post: what most messages are, so it is written
+// without a map.
 func (f *forwarding) properties(params []byte) {
-	items := map[string]timed{}
+	var list []property
 	add := func(name string, value []byte, ms int64) bool {
-		items[name] = f.timed(value, ms)
+		list = append(list, property{name, f.timed(value, ms)})
 		return true
 	}
 	if f.judge != nil { // it knows what is wrapped
@@ -156,9 +165,46 @@ func (f *forwarding) properties(params []byte) {
 	} else {
 		f.err = alink.EachProperty(params, add)
 	}
-	if f.err == nil {
-		f.items("thing/event/property/post", items)
+	if f.err == nil && len(list) > 0 {
+		f.out = append(f.out, Forwarded{Topic: f.about.topic("thing/event/property/post"), Body: f.body(list, len(params))})
 	}
+}
+
+// property is a value of a post.
+type property struct {
+	name string
+	timed
+}
+
+// body writes a post of properties by name.
+func (f *forwarding) body(list []property, size int) []byte {
+	slices.SortFunc(list, func(a, b property) int { return strings.Compare(a.name, b.name) })
+	b := make([]byte, 0, 256+size+40*len(list))
+	b = appendQuoted(append(b, `{"iotId":`...), f.about.IotID)
+	b = appendQuoted(append(b, `,"productKey":`...), f.about.ProductKey)
+	b = appendQuoted(append(b, `,"deviceName":`...), f.about.DeviceName)
+	b = strconv.AppendInt(append(b, `,"gmtCreate":`...), f.at.UnixMilli(), 10)
+	b = append(b, `,"deviceType":"`+deviceType+`","items":{`...)
+	for i, p := range list {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(appendQuoted(b, p.name), `:{"value":`...), p.Value...)
+		b = strconv.AppendInt(append(b, `,"time":`...), p.Time, 10)
+		b = append(b, '}')
+	}
+	return append(b, "}}"...)
+}
+
+// appendQuoted writes a JSON string. Names hardly ever need an escape.
+func appendQuoted(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			quoted, _ := alink.Marshal(s) // text always can be written
+			return append(dst, quoted...)
+		}
+	}
+	return append(append(append(dst, '"'), s...), '"')
 }
 
 // batch forms a post of several values a property and several events a kind.

@@ -5,6 +5,7 @@ package hub
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,7 +74,7 @@ func (s *storeSink) drain() {
 		s.mu.Unlock()
 		b.Reset()
 		for _, e := range entries {
-			b.Append(streamLogs, logKey(e.Device), e.Time, encodeJSON(e))
+			b.Append(streamLogs, logKey(e.Device), e.Time, appendEntry(make([]byte, 0, 256), &e))
 		}
 		if err := store.Commit(context.Background(), s.st, &b); err != nil {
 			s.dropped.Add(int64(n))
@@ -83,6 +84,32 @@ func (s *storeSink) drain() {
 		s.changed.Broadcast()
 		s.mu.Unlock()
 	}
+}
+
+// appendEntry is encodeJSON for an entry: rules at full speed make a hundred
+// thousand a second.
+func appendEntry(dst []byte, e *LogEntry) []byte {
+	dst = append(dst, recordFormat)
+	dst = append(e.Time.AppendFormat(append(dst, `{"time":"`...), time.RFC3339Nano), '"')
+	if e.MessageID != 0 {
+		dst = append(strconv.AppendInt(append(dst, `,"messageId":"`...), e.MessageID, 10), '"')
+	}
+	dst = appendQuoted(append(dst, `,"device":`...), e.Device.String())
+	if !e.Via.IsZero() {
+		dst = appendQuoted(append(dst, `,"via":`...), e.Via.String())
+	}
+	dst = appendQuoted(append(dst, `,"kind":`...), string(e.Kind))
+	dst = appendQuoted(append(dst, `,"operation":`...), string(e.Operation))
+	dst = appendQuoted(append(dst, `,"status":`...), string(e.Status))
+	if e.Code != 0 {
+		dst = strconv.AppendInt(append(dst, `,"code":`...), int64(e.Code), 10)
+	}
+	for _, m := range [...]struct{ key, text string }{{`,"cause":`, string(e.Cause)}, {`,"topic":`, e.Topic}, {`,"detail":`, e.Detail}} {
+		if m.text != "" {
+			dst = appendQuoted(append(dst, m.key...), m.text)
+		}
+	}
+	return append(dst, '}')
 }
 
 // logKey is the key of an entry's record: logins that name nobody share one.

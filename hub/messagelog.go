@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
 
@@ -154,7 +155,7 @@ func (q *MessageQuery) matches(rec store.Record) bool {
 	return !rec.Time.Before(q.Since) && (q.Until.IsZero() || rec.Time.Before(q.Until))
 }
 
-func formatCursor(offset uint64) string { return fmt.Sprintf("%d", offset) }
+func formatCursor(offset uint64) string { return strconv.FormatUint(offset, 10) }
 
 // parseCursor returns the offset behind a cursor.
 func parseCursor(cursor string) (uint64, error) {

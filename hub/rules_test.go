@@ -4,13 +4,16 @@ package hub_test
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/rules"
 )
@@ -97,4 +100,24 @@ func TestRuleTopics(t *testing.T) {
 			t.Errorf("%d log entries of rules, want %d", mine, len(want))
 		}
 	})
+}
+
+// A log entry is stored as encoding/json writes it.
+func TestLogEntryIsJSON(t *testing.T) {
+	for _, e := range []hub.LogEntry{
+		{},
+		{Time: time.UnixMilli(1772368205250).UTC(), MessageID: 7, Device: iot.DeviceID{Product: "p", Name: "d"}, Via: iot.DeviceID{Product: "g", Name: "w"}, Kind: hub.Upstream, Operation: hub.OpForward, Status: hub.Failure, Code: 460, Cause: hub.CauseSink, Topic: "/a/b", Detail: "it's \"quoted\" <&>\n\xff ü"},
+		{Time: time.UnixMilli(1772368205000).UTC(), Device: iot.DeviceID{Product: "p", Name: "d"}, Kind: hub.Behaviour, Operation: hub.OpConnect, Status: hub.Success},
+	} {
+		var got, want hub.LogEntry
+		if err := json.Unmarshal(hub.AppendEntry(nil, &e)[1:], &got); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(hub.EncodeJSON(e)[1:], &want); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+	}
 }

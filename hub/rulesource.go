@@ -5,11 +5,11 @@ package hub
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"strings"
 
 	iot "github.com/openalink/iot"
+	buckets "github.com/openalink/iot/internal/tokens"
 	"github.com/openalink/iot/rules"
 	"github.com/openalink/iot/rules/sql"
 	"github.com/openalink/iot/store"
@@ -31,13 +31,14 @@ func (s ruleSource) End(ctx context.Context) (uint64, error) {
 // passed on if its bytes need nothing of the registry, and left out otherwise.
 func (s ruleSource) Read(ctx context.Context, from uint64, wanted func(string) bool, follow bool) iter.Seq2[rules.Entry, error] {
 	return func(yield func(rules.Entry, error) bool) {
+		known := iotIDs{}
 		for {
 			news := s.h.news.wait(follow)
 			for rec, err := range s.h.store.Read(ctx, streamMessages, from) {
 				e := rules.Entry{Offset: rec.Offset}
 				if err == nil {
 					from = rec.Offset + 1
-					e.Messages, err = s.messages(ctx, rec, wanted)
+					e.Messages, err = s.messages(ctx, rec, wanted, known)
 				}
 				if !yield(e, err) || err != nil {
 					return
@@ -58,15 +59,19 @@ func (s ruleSource) Read(ctx context.Context, from uint64, wanted func(string) b
 }
 
 // messages forms what is wanted of a record.
-func (s ruleSource) messages(ctx context.Context, rec store.Record, wanted func(string) bool) ([]sql.Message, error) {
-	if name, sure := forwardedTopic(rec.Value); sure && !wanted(name) {
+func (s ruleSource) messages(ctx context.Context, rec store.Record, wanted func(string) bool, known iotIDs) ([]sql.Message, error) {
+	name, sure := forwardedTopic(rec.Value)
+	if strings.HasSuffix(name, "/thing/lifecycle") {
+		delete(known, rec.Key) // a device of that name may be another one from here on
+	}
+	if sure && !wanted(name) {
 		return nil, nil
 	}
 	m, err := decodeMessage(rec)
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.h.Forward(ctx, m)
+	list, err := s.h.forward(m, func() (string, error) { return known.find(ctx, s.h, rec.Key, m.Device) })
 	if err != nil {
 		if !errors.Is(err, ErrUnknownDevice) {
 			s.h.logger.Error("hub: a message is not given to rules", "messageId", m.ID, "topic", m.Topic, "error", err)
@@ -83,6 +88,28 @@ func (s ruleSource) messages(ctx context.Context, rec store.Record, wanted func(
 		}
 	}
 	return out, nil
+}
+
+// iotIDs remembers those of devices whose messages were read lately, so that a
+// device that is gone again is not fetched for each.
+type iotIDs map[string]string
+
+// maxIotIDs bounds what is remembered.
+const maxIotIDs = 1024
+
+func (k iotIDs) find(ctx context.Context, h *Hub, key string, id iot.DeviceID) (string, error) {
+	if known, ok := k[key]; ok {
+		return known, nil
+	}
+	found, err := h.iotID(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if len(k) >= maxIotIDs {
+		clear(k)
+	}
+	k[key] = found
+	return found, nil
 }
 
 // attributes looks tags up when a statement asks for one: those of the device, then
@@ -131,7 +158,9 @@ func forwardedTopic(value []byte) (name string, sure bool) {
 
 // Rules starts a runner of rules over the hub's message log. Source and Store may
 // be left out: they are the hub's. A rate of zero is Limits.Forwarding. Every
-// outcome leaves a log entry with the id of the device's message.
+// outcome leaves a log entry with the id of the device's message; of deliveries
+// beyond 1,000 a second, which is the default of Limits.Forwarding, the counters of
+// the runner tell.
 //
 // The runner belongs to the caller, who closes it before the hub.
 func (h *Hub) Rules(ctx context.Context, c rules.Config) (*rules.Runner, error) {
@@ -149,9 +178,11 @@ func (h *Hub) Rules(ctx context.Context, c rules.Config) (*rules.Runner, error) 
 	if c.Logger == nil {
 		c.Logger = h.logger
 	}
-	observe := c.Observe
+	observe, stored := c.Observe, buckets.New(loggedDeliveries)
 	c.Observe = func(o rules.Outcome) {
-		h.log(ruleEntry(o))
+		if h.ownSink || o.Status != rules.Delivered || stored.Take() {
+			h.log(ruleEntry(o))
+		}
 		if observe != nil {
 			observe(o)
 		}
@@ -159,12 +190,17 @@ func (h *Hub) Rules(ctx context.Context, c rules.Config) (*rules.Runner, error) 
 	return rules.Open(ctx, c)
 }
 
+// loggedDeliveries is how many deliveries a second are stored as log entries when
+// Limits.Forwarding allows more: the documented limit. Failures always are, and a
+// sink of the embedder's gets everything.
+const loggedDeliveries = 1000
+
 // ruleEntry is an outcome as a log entry (wire facts section 20: the rules engine
 // receives a message and transmits data).
 func ruleEntry(o rules.Outcome) LogEntry {
 	e := LogEntry{
 		Time: o.Time, MessageID: o.MessageID, Device: o.Device, Kind: Upstream, Operation: OpForward, Status: Success,
-		Topic: o.Topic, Detail: fmt.Sprintf("rule %s, action %s", o.Rule, o.Action),
+		Topic: o.Topic, Detail: "rule " + o.Rule + ", action " + o.Action,
 	}
 	switch o.Status {
 	case rules.Delivered:

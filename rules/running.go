@@ -79,7 +79,7 @@ func (ru *running) offer(offset uint64, m *sql.Message, row *sql.Row) bool {
 	ru.account.matched()
 	d := Delivery{
 		Key:  ru.key(m.ID, ru.part),
-		Rule: ru.rule.ID, Message: *m, Payload: row.AppendPayload(nil),
+		Rule: ru.rule.ID, Message: *m, Payload: row.AppendPayload(make([]byte, 0, 128)),
 	}
 	p := &pending{offset: offset, size: len(m.Payload) + len(d.Payload)}
 	p.left.Store(int32(len(ru.actions)))

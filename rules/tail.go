@@ -155,7 +155,7 @@ func (ru *running) read() error {
 		}
 		for i := range e.Messages {
 			m := &e.Messages[i]
-			if !ru.statement.Matches(m.Topic) || !ru.statement.Eval(m, &row) {
+			if !ru.statement.Eval(m, &row) { // only what it wants is in an entry
 				continue
 			}
 			for !ru.offer(e.Offset, m, &row) {

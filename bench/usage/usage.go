@@ -17,6 +17,7 @@ type Snapshot struct {
 	Messages int64         // counted at the hook of the front door or the broker
 	RSS      int64         // bytes
 	Written  int64         // bytes sent to disks
+	Rows     int64         // that a rule wrote
 	Store    bolt.Stats
 
 	Mallocs uint64
@@ -37,6 +38,7 @@ func (s Snapshot) Since(before Snapshot) Snapshot {
 	s.Messages -= before.Messages
 	s.RSS -= before.RSS
 	s.Written -= before.Written
+	s.Rows -= before.Rows
 	s.Store.Groups -= before.Store.Groups
 	s.Store.Batches -= before.Store.Batches
 	s.Store.Writes -= before.Store.Writes

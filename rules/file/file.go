@@ -4,6 +4,7 @@
 package file
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -12,12 +13,15 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/openalink/iot/alink"
+	"github.com/openalink/iot/internal/tokens"
 	"github.com/openalink/iot/rules"
+	"github.com/openalink/iot/rules/sql"
 )
 
 // Options of a Sink. The zero Options are useful.
@@ -29,6 +33,10 @@ type Options struct {
 	MaxBytes int64
 	// MaxFiles is how many full ones are kept; zero means all.
 	MaxFiles int
+	// SyncEvery is the least time between two syncs: calls in between share the next
+	// one. Zero means 10 ms; negative means none. Each sync holds up everything else
+	// that writes to the disk.
+	SyncEvery time.Duration
 	// NoSync leaves it to the operating system when lines reach the disk: a power cut
 	// may then take rows that were reported delivered.
 	NoSync bool
@@ -55,6 +63,7 @@ type Sink struct {
 
 	syncing sync.Mutex
 	synced  uint64 // calls whose lines are on the disk
+	began   time.Time
 }
 
 // ErrClosed is what Send returns after Close.
@@ -68,6 +77,9 @@ func Open(dir string, o Options) (*Sink, error) {
 	}
 	if o.MaxBytes <= 0 {
 		o.MaxBytes = 64 << 20
+	}
+	if o.SyncEvery == 0 {
+		o.SyncEvery = 10 * time.Millisecond
 	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("file: %w", err)
@@ -134,7 +146,7 @@ func (s *Sink) Send(ctx context.Context, batch []*rules.Delivery) error {
 	if err != nil || s.options.NoSync {
 		return err
 	}
-	return s.sync(mine)
+	return s.sync(ctx, mine)
 }
 
 // write appends the lines and returns the number of the call.
@@ -172,12 +184,18 @@ func (s *Sink) write(batch []*rules.Delivery) (uint64, error) {
 
 // sync waits until the lines of call mine are on the disk: one of those that wait
 // syncs for all.
-func (s *Sink) sync(mine uint64) error {
+func (s *Sink) sync(ctx context.Context, mine uint64) error {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
 	if s.synced >= mine {
 		return nil
 	}
+	if pause := s.options.SyncEvery - time.Since(s.began); pause > 0 {
+		if err := tokens.Sleep(ctx, pause); err != nil {
+			return err
+		}
+	}
+	s.began = time.Now()
 	s.mu.Lock()
 	f, upTo := s.file, s.written
 	s.mu.Unlock()
@@ -265,20 +283,34 @@ func (s *Sink) Close() error {
 
 // appendLine writes one row.
 func appendLine(dst []byte, d *rules.Delivery) []byte {
-	line := struct {
-		Key    string          `json:"key"`
-		Time   int64           `json:"time"`
-		Device string          `json:"device"`
-		Topic  string          `json:"topic"`
-		Error  string          `json:"error,omitempty"`
-		Row    json.RawMessage `json:"row,omitempty"`
-		Base64 string          `json:"base64,omitempty"`
-	}{Key: d.Key, Time: d.Message.Time.UnixMilli(), Device: d.Message.Device.String(), Topic: d.Message.Topic, Error: d.Error}
-	if alink.Valid(d.Payload) {
-		line.Row = d.Payload
-	} else {
-		line.Base64 = base64.StdEncoding.EncodeToString(d.Payload)
+	m := &d.Message
+	dst = appendText(append(dst, `{"key":`...), d.Key)
+	dst = strconv.AppendInt(append(dst, `,"time":`...), m.Time.UnixMilli(), 10)
+	dst = appendText(append(dst, `,"device":`...), m.Device.String())
+	dst = appendText(append(dst, `,"topic":`...), m.Topic)
+	if d.Error != "" {
+		dst = appendText(append(dst, `,"error":`...), d.Error)
 	}
-	b, _ := alink.Marshal(line) // of members that always can be written
-	return append(append(dst, b...), '\n')
+	switch {
+	case alink.Valid(d.Payload) && bytes.IndexByte(d.Payload, '\n') < 0:
+		dst = append(append(dst, `,"row":`...), d.Payload...)
+	case alink.Valid(d.Payload):
+		dst = appendCompact(append(dst, `,"row":`...), d.Payload)
+	default:
+		dst = append(dst, `,"base64":"`...)
+		dst = append(base64.StdEncoding.AppendEncode(dst, d.Payload), '"')
+	}
+	return append(dst, '}', '\n')
 }
+
+// appendCompact writes JSON on one line.
+func appendCompact(dst, payload []byte) []byte {
+	b := bytes.NewBuffer(dst)
+	if json.Compact(b, payload) != nil {
+		return append(dst, "null"...) // it was found valid
+	}
+	return b.Bytes()
+}
+
+// appendText writes a JSON string.
+func appendText(dst []byte, s string) []byte { return sql.TextOf(s).AppendJSON(dst) }

@@ -536,7 +536,8 @@ func (p *parser) call(name token) (expr, *fault) {
 	if len(args) < fn.MinArgs || fn.MaxArgs >= 0 && len(args) > fn.MaxArgs {
 		return nil, faultf(name.at, "write "+fn.Usage, "%s takes %s, not %d", fn.Name, countText(fn), len(args))
 	}
-	return &call{name.at, fn, args}, nil
+	own := *fn // a statement does not keep the whole table
+	return &call{name.at, &own, args}, nil
 }
 
 func countText(fn *Function) string {

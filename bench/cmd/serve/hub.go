@@ -36,6 +36,11 @@ func (s *server) openHub() (*hub.Hub, error) {
 	if err := forDevices(s.devices, func(n int) error { return register(h, n) }); err != nil {
 		return nil, err
 	}
+	if s.mode == "hubrules" {
+		if err := s.openRule(h); err != nil {
+			return nil, err
+		}
+	}
 	if s.fill {
 		return h, forDevices(s.devices, func(n int) error { return postOnce(h, n) })
 	}

@@ -38,12 +38,14 @@ type server struct {
 	bolt  *bolt.Engine // nil unless the hub keeps a file
 	// received is the broker's own counter, if it counts for us.
 	received *int64
-	stop     []func() // last one first
+	// rules counts the rows a rule wrote, if there is one.
+	rules func() int64
+	stop  []func() // last one first
 }
 
 func main() {
 	s := server{meter: new(meter)}
-	flag.StringVar(&s.mode, "mode", "hub", "hub, hubmem, accept, verify or mochi")
+	flag.StringVar(&s.mode, "mode", "hub", "hub, hubrules, hubmem, accept, verify or mochi")
 	flag.StringVar(&s.addr, "addr", "127.0.0.1:1883", "where to listen")
 	flag.StringVar(&s.dir, "dir", os.TempDir(), "where the hub's file goes")
 	flag.IntVar(&s.devices, "devices", 5000, "how many devices the hub knows")
@@ -117,7 +119,7 @@ func (s *server) start() error {
 		a = door{s.meter}
 	case "verify":
 		a = checkedDoor{door{s.meter}}
-	case "hub", "hubmem":
+	case "hub", "hubmem", "hubrules":
 		if a, err = s.openHub(); err != nil {
 			return err
 		}

@@ -33,6 +33,9 @@ func (s *server) snapshot() usage.Snapshot {
 	if s.received != nil {
 		u.Messages = atomic.LoadInt64(s.received)
 	}
+	if s.rules != nil {
+		u.Rows = s.rules()
+	}
 	if s.bolt != nil {
 		u.Store = s.bolt.Stats()
 	}

@@ -53,6 +53,7 @@ var groups = []group{
 	{"idle", (*bench).idleRows},
 	{"path", (*bench).pathRows},
 	{"paced", (*bench).pacedRows},
+	{"rules", (*bench).ruleRows},
 	{"allocs", (*bench).allocRows},
 }
 
@@ -63,7 +64,7 @@ func main() {
 	flag.IntVar(&b.conns, "idle", 5000, "idle connections")
 	flag.StringVar(&b.dir, "dir", os.TempDir(), "where the stores are; it should be on a real disk")
 	flag.DurationVar(&b.patience, "patience", time.Minute, "how long to wait, before each run, for other programs to be quiet")
-	only := flag.String("only", "", "groups of rows, separated by commas: micro, door, idle, path, paced, allocs")
+	only := flag.String("only", "", "groups of rows, separated by commas: micro, door, idle, path, paced, rules, allocs")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -40,16 +40,21 @@ func (b *bench) doorRows(ctx context.Context) error {
 // that followed each other, so that a machine that changes its speed meanwhile
 // does not matter.
 func (b *bench) rates(what string, s sides, figure func(*outcome) float64, r row) {
+	b.against("mochi", what, s, figure, r)
+}
+
+// against is rates for another peer.
+func (b *bench) against(peer, what string, s sides, figure func(*outcome) float64, r row) {
 	ours, base := middle(s.ours, figure), middle(s.base, figure)
 	pairs := make([]float64, len(s.ours))
 	for i := range pairs {
 		pairs[i] = figure(&s.ours[i]) / figure(&s.base[i])
 	}
-	r.what, r.ours, r.base = what, perSecond(ours), "mochi "+perSecond(base)
+	r.what, r.ours, r.base = what, perSecond(ours), peer+" "+perSecond(base)
 	r.value, r.unit, r.least = median(pairs), "x", true
 	b.add(r)
-	b.note("%s: pairs %s; server %.2f cores, generator %.2f; mochi %.2f, generator %.2f.", what, list(pairs),
-		middle(s.ours, serverCores), middle(s.ours, loadCores), middle(s.base, serverCores), middle(s.base, loadCores))
+	b.note("%s: pairs %s; server %.2f cores, generator %.2f; %s %.2f, generator %.2f.", what, list(pairs),
+		middle(s.ours, serverCores), middle(s.ours, loadCores), peer, middle(s.base, serverCores), middle(s.base, loadCores))
 	b.disturbed(what, s)
 }
 
