@@ -9,6 +9,9 @@ import (
 	"github.com/openalink/iot/rules/sql"
 )
 
+// Message is a message as rules see it.
+type Message = sql.Message
+
 // Source is the message log of a platform as rules see it. *hub.Hub has one. It is
 // safe for concurrent use.
 type Source interface {
