@@ -15,11 +15,11 @@ lint:
 
 # Every fuzz target for FUZZTIME, one after the other.
 fuzz:
-	@go list ./... | while read -r p; do \
+	@for m in $(MODULES); do (cd $$m && go list ./... | while read -r p; do \
 		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-			.ci/fuzz $$p $$f $(FUZZTIME) || exit 1; \
+			$(CURDIR)/.ci/fuzz $$p $$f $(FUZZTIME) || exit 1; \
 		done || exit 1; \
-	done
+	done) || exit 1; done
 
 # A smoke run; BENCH=1 measures for real and prints the table of ratios.
 bench:
