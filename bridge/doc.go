@@ -1,5 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bridge is the room for devices that speak protocols of their own over
-// TCP or UDP. It is empty until the bridge arrives.
+// Package bridge brings devices that speak protocols of their own over TCP, UDP
+// or anything else to an Alink platform. To the platform a Bridge is one or more
+// gateways, and its devices are their sub-devices.
+//
+// A device is known by its original identity (a serial number, a telephone
+// number); Identities says which device of the platform that is. Online opens a
+// Session, Publish and PublishAsync send upward, a Downlink takes what comes
+// down, Offline ends the session. A Server does the socket's part for TCP and
+// UDP: it cuts the stream into messages with a Decoder and hands them to a
+// Handler, in the manner of net/http. Ready protocols are in the packages below.
+//
+// # What is kept, and what is dropped
+//
+// Messages wait for the platform in memory, Config.Queue of them for each device,
+// in order, and go out at least once. When that is full, PublishAsync waits
+// Config.RoomWait for room, which slows the socket the message came from, and
+// then drops this newest message: its Result is ErrQueueFull, Stats counts it and
+// the Logger hears of it. What waits outlives the device's session as long as
+// Config.Linger, so that a device may come back to it. Messages of an identity
+// that is not mapped or has no session are dropped the same way, with ErrUnmapped
+// and ErrOffline.
+//
+// # Two with one identity
+//
+// The later session of an identity wins and the earlier is closed with
+// ErrReplaced, after the Authenticator agreed; with Config.Exclusive the later is
+// refused with ErrInUse while the earlier lives. A connection has one identity
+// for life. A device that another gateway of the platform took over, or that the
+// platform disabled, is closed with ErrTaken: it does not fight for its place.
 package bridge

@@ -25,9 +25,10 @@ type Handlers struct {
 	// GetProperties returns current values of the named properties, anything
 	// encoding/json writes as an object.
 	GetProperties func(ctx context.Context, names []string) (any, error)
-	// Services are called by identifier. See Service for typed ones.
-	Services   map[string]ServiceFunc
-	anyService func(ctx context.Context, name string, args json.RawMessage) (any, error) // of a Thing
+	// Services are called by identifier. See the function Service for typed ones.
+	Services map[string]ServiceFunc
+	// Service takes the calls Services does not name. A Thing serves it itself.
+	Service func(ctx context.Context, identifier string, args json.RawMessage) (any, error)
 	// RRPC answers a synchronous call that is no Alink service call, with the
 	// payload of the answer. topic is empty, or the custom topic of the call.
 	RRPC func(ctx context.Context, topic string, payload []byte) ([]byte, error)

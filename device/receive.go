@@ -200,8 +200,8 @@ func (c *Client) getProperties(params json.RawMessage) (any, error) {
 
 func (c *Client) callService(name string, params json.RawMessage) (any, error) {
 	f := c.cfg.Handlers.Services[name]
-	if f == nil && c.cfg.Handlers.anyService != nil {
-		return c.cfg.Handlers.anyService(c.ctx, name, params)
+	if f == nil && c.cfg.Handlers.Service != nil {
+		return c.cfg.Handlers.Service(c.ctx, name, params)
 	}
 	if f == nil {
 		return nil, errNoHandler

@@ -22,7 +22,7 @@ var ErrNotInModel = errors.New("device: not in the thing model")
 
 // ThingConfig is what a Thing is made of: a Client's configuration and a thing
 // model. Of Config.Handlers the Thing serves SetProperties, GetProperties and
-// Services itself; Raw, Enabled, RRPC and all others are the caller's as ever.
+// Service itself; Raw, Enabled, RRPC and all others are the caller's as ever.
 type ThingConfig struct {
 	Config
 	// Model is the thing model; nil asks the platform for it at the first Connect.
@@ -65,7 +65,7 @@ func newThing(cfg ThingConfig, connect func(Config) (*Client, error)) (*Thing, e
 	}
 	c := cfg.Config
 	c.Handlers.SetProperties, c.Handlers.GetProperties = t.set, t.get
-	c.Handlers.anyService = t.serve
+	c.Handlers.Service = t.serve
 	client, err := connect(c)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"github.com/openalink/iot/device"
+)
+
+// gateway is one of the bridge's own identities at the platform.
+type gateway struct {
+	b     *Bridge
+	index int
+	dev   *device.Gateway
+	out   outbox
+
+	carries int  // devices; guarded by b.mu
+	lost    bool // for longer than MoveAfter; guarded by b.mu
+
+	mu     sync.Mutex
+	timer  *time.Timer
+	losses int // of its connection
+}
+
+func (b *Bridge) newGateway(i int, cfg device.GatewayConfig) (*gateway, error) {
+	g := &gateway{b: b, index: i}
+	g.out = outbox{b: b, most: b.cfg.InFlight}
+	h := &cfg.Handlers
+	up, down, message := h.Connected, h.Disconnected, h.Message
+	h.Connected = func(ctx context.Context) {
+		g.up()
+		if up != nil {
+			up(ctx)
+		}
+	}
+	h.Disconnected = func(ctx context.Context) {
+		g.down()
+		if down != nil {
+			down(ctx)
+		}
+	}
+	h.Message = func(ctx context.Context, name string, payload []byte) {
+		if !b.broadcast(ctx, name, payload) && message != nil {
+			message(ctx, name, payload)
+		}
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = b.cfg.Logger
+	}
+	var err error
+	if g.dev, err = device.NewGateway(cfg); err != nil {
+		return nil, fmt.Errorf("bridge: gateway %d: %w", i, err)
+	}
+	return g, nil
+}
+
+// keepTrying connects a gateway whose first attempt failed.
+func (g *gateway) keepTrying() {
+	g.down()
+	for pause := time.Second; ; pause = min(2*pause, time.Minute) {
+		select {
+		case <-time.After(pause):
+		case <-g.b.ctx.Done():
+			return
+		}
+		err := g.dev.Connect(g.b.ctx)
+		if err == nil {
+			return
+		}
+		g.b.cfg.Logger.Warn("gateway not connected", "gateway", g.index, "error", err)
+	}
+}
+
+func (g *gateway) up() {
+	g.mu.Lock()
+	if g.timer != nil {
+		g.timer.Stop()
+	}
+	g.mu.Unlock()
+	g.b.mu.Lock()
+	g.lost = false
+	g.b.mu.Unlock()
+}
+
+// down starts the time after which the gateway's devices move.
+func (g *gateway) down() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.losses++
+	if len(g.b.cfg.Gateways) > 1 && g.b.ctx.Err() == nil {
+		g.timer = time.AfterFunc(g.b.cfg.MoveAfter, func() { g.b.spawn(g.evacuate) })
+	}
+}
+
+func (g *gateway) stop() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.timer != nil {
+		g.timer.Stop()
+	}
+}
+
+// connection numbers the gateway's connections.
+func (g *gateway) connection() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.losses
+}
+
+// evacuate moves the devices of a lost gateway to others.
+func (g *gateway) evacuate() {
+	if g.dev.Online() {
+		return
+	}
+	g.b.mu.Lock()
+	g.lost = true
+	var all []*member
+	for _, m := range g.b.members {
+		if m.gateway() == g {
+			all = append(all, m)
+		}
+	}
+	g.b.mu.Unlock()
+	g.b.cfg.Logger.Warn("gateway lost, its devices move", "gateway", g.index, "devices", len(all))
+	for _, m := range all {
+		g.b.spawn(func() { g.b.move(m, g) })
+	}
+}
+
+// place finds the gateway of an identity and counts it there: of those with room
+// the one with the highest hash, so that the others keep theirs when one comes or
+// goes. Lost ones come last. b.mu is held.
+func (b *Bridge) place(identity string) *gateway {
+	var best *gateway
+	var most uint64
+	for _, lost := range []bool{false, true} {
+		for _, g := range b.gateways {
+			if g.lost != lost || g.carries >= b.cfg.Capacity {
+				continue
+			}
+			if w := weight(g.index, identity); best == nil || w > most {
+				best, most = g, w
+			}
+		}
+		if best != nil {
+			best.carries++
+			return best
+		}
+	}
+	return nil
+}
+
+func weight(gateway int, identity string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(identity))
+	_, _ = h.Write([]byte{byte(gateway), byte(gateway >> 8)})
+	w := h.Sum64() // its high bits follow the last bytes badly
+	w = (w ^ w>>33) * 0xff51afd7ed558ccd
+	w = (w ^ w>>33) * 0xc4ceb9fe1a85ec53
+	return w ^ w>>33
+}

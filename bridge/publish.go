@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/openalink/iot/alink"
+	"github.com/openalink/iot/device"
+	"github.com/openalink/iot/hal"
+)
+
+const (
+	// sendTimeout is how long one attempt to send may take.
+	sendTimeout = 10 * time.Second
+	// sendTries is how often a message is sent over a living connection before it
+	// is dropped.
+	sendTries = 3
+	// retryPause keeps attempts apart while a loss is not noticed everywhere yet.
+	retryPause = 100 * time.Millisecond
+)
+
+// Publish sends a message of a device and waits for the platform's answer. Errors
+// are those of PublishAsync, and ctx's: the message stays under way then.
+func (b *Bridge) Publish(ctx context.Context, identity string, m Message) error {
+	return b.PublishAsync(ctx, identity, m).Wait(ctx)
+}
+
+// PublishAsync queues a message of a device. Messages of one device are sent one
+// after the other, in order, and repeated until the platform answers. It waits
+// for room in a full queue, as long as Config.RoomWait and ctx allow.
+func (b *Bridge) PublishAsync(ctx context.Context, identity string, msg Message) *Result {
+	r := newResult(msg)
+	if err := b.enqueue(ctx, identity, r); err != nil {
+		b.dropped(identity, r, err)
+	}
+	return r
+}
+
+func (b *Bridge) enqueue(ctx context.Context, identity string, r *Result) error {
+	s, ok := b.cfg.Sessions.Load(identity)
+	if !ok {
+		if _, err := b.cfg.Identities.Lookup(ctx, identity); err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: %q", ErrOffline, identity)
+	}
+	s.Heard()
+	id, err := b.cfg.Identities.Lookup(ctx, identity)
+	if err == nil && id.Device != s.device {
+		err = fmt.Errorf("%w: %q became %v", ErrUnmapped, identity, id.Device)
+	}
+	if err != nil {
+		b.drop(s, err)
+		return err
+	}
+	b.mu.Lock()
+	m := b.members[identity]
+	b.mu.Unlock()
+	if m == nil {
+		return fmt.Errorf("%w: %q", ErrOffline, identity)
+	}
+	if err := m.put(ctx, r, b.cfg.Queue, b.cfg.RoomWait); err != nil {
+		return err
+	}
+	b.count.waiting.Add(1)
+	b.kick(m)
+	return nil
+}
+
+// put appends to the queue when there is room.
+func (m *member) put(ctx context.Context, r *Result, most int, patience time.Duration) error {
+	var late <-chan time.Time
+	for {
+		m.mu.Lock()
+		if len(m.queue) < most {
+			m.queue = append(m.queue, r)
+			m.mu.Unlock()
+			return nil
+		}
+		if m.room == nil {
+			m.room = make(chan struct{})
+		}
+		room := m.room
+		m.mu.Unlock()
+		if patience < 0 {
+			return ErrQueueFull
+		}
+		if late == nil {
+			t := time.NewTimer(patience)
+			defer t.Stop()
+			late = t.C
+		}
+		select {
+		case <-room:
+		case <-late:
+			return ErrQueueFull
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", ErrQueueFull, ctx.Err())
+		}
+	}
+}
+
+// shrunk wakes who waits for room; mu is held.
+func (m *member) shrunk() {
+	if m.room != nil {
+		close(m.room)
+		m.room = nil
+	}
+}
+
+// drain waits until the queue is empty or ctx ends.
+func (m *member) drain(ctx context.Context) {
+	for {
+		m.mu.Lock()
+		if len(m.queue) == 0 {
+			m.mu.Unlock()
+			return
+		}
+		if m.room == nil {
+			m.room = make(chan struct{})
+		}
+		room := m.room
+		m.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// dropped counts and logs a message that is lost, and tells its Result.
+func (b *Bridge) dropped(identity string, r *Result, cause error) {
+	b.count.dropped.Add(1)
+	b.cfg.Logger.Warn("message dropped", "identity", identity, "message", r.m.what, "error", cause)
+	r.resolve(cause)
+}
+
+// kick has a member's queue sent, if it has one and a connection.
+func (b *Bridge) kick(m *member) {
+	m.mu.Lock()
+	if m.sending || len(m.queue) == 0 || m.client == nil || !m.client.Online() {
+		m.mu.Unlock()
+		return
+	}
+	m.sending = true
+	g := m.gw
+	m.mu.Unlock()
+	g.out.add(m)
+}
+
+// outbox sends what members of one gateway have, in turns.
+type outbox struct {
+	b    *Bridge
+	most int // goroutines
+
+	mu      sync.Mutex
+	ready   []*member
+	running int
+}
+
+func (o *outbox) add(m *member) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ready = append(o.ready, m)
+	if o.running < o.most && o.b.spawn(o.run) {
+		o.running++
+	}
+}
+
+func (o *outbox) next() *member {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.ready) == 0 || o.b.ctx.Err() != nil {
+		o.running--
+		return nil
+	}
+	m := o.ready[0]
+	o.ready[0] = nil
+	o.ready = o.ready[1:]
+	return m
+}
+
+func (o *outbox) run() {
+	for m := o.next(); m != nil; m = o.next() {
+		if o.b.sendOne(m) {
+			o.mu.Lock()
+			o.ready = append(o.ready, m)
+			o.mu.Unlock()
+		}
+	}
+}
+
+// sendOne sends the oldest message of a member and reports whether there is more
+// to send now.
+func (b *Bridge) sendOne(m *member) bool {
+	m.mu.Lock()
+	if len(m.queue) == 0 || m.client == nil {
+		m.sending = false
+		m.mu.Unlock()
+		return false
+	}
+	r, c := m.queue[0], m.client
+	m.mu.Unlock()
+	ctx, cancel := context.WithTimeout(b.ctx, sendTimeout)
+	err := r.m.send(ctx, c)
+	cancel()
+	if again(err) && (!errors.Is(err, context.DeadlineExceeded) || r.mayRetry()) {
+		m.mu.Lock()
+		m.sending = false
+		m.mu.Unlock()
+		time.AfterFunc(retryPause, func() { b.kick(m) })
+		return false
+	}
+	m.mu.Lock()
+	taken := len(m.queue) == 0 || m.queue[0] != r // dropped meanwhile
+	if !taken {
+		m.queue[0] = nil
+		if m.queue = m.queue[1:]; len(m.queue) == 0 {
+			m.queue = nil
+		}
+		m.shrunk()
+	}
+	more := len(m.queue) > 0
+	m.sending = more
+	m.mu.Unlock()
+	if !taken {
+		b.count.waiting.Add(-1)
+		b.sent(m, r, err)
+	}
+	return more
+}
+
+// mayRetry counts an attempt nobody answered and reports whether there is
+// another.
+func (r *Result) mayRetry() bool {
+	r.tries++
+	return r.tries < sendTries
+}
+
+func (b *Bridge) sent(m *member, r *Result, err error) {
+	_, refused := errors.AsType[*alink.CodeError](err)
+	switch {
+	case err == nil:
+		b.count.sent.Add(1)
+	case refused:
+		b.count.refused.Add(1)
+		b.cfg.Logger.Warn("message refused", "identity", m.identity, "message", r.m.what, "error", err)
+	default:
+		b.dropped(m.identity, r, err)
+		return
+	}
+	r.resolve(err)
+}
+
+// again reports whether a message may be sent again after err.
+func again(err error) bool {
+	return errors.Is(err, device.ErrOffline) || errors.Is(err, device.ErrClosed) || errors.Is(err, hal.ErrGone) ||
+		errors.Is(err, alink.ErrDuplicate) || errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openalink/iot/bridge"
+	"github.com/openalink/iot/iottest"
+)
+
+// framed is a protocol of tests: two bytes of length, then text. "login X" opens a
+// session, "panic" panics, everything else is posted and echoed.
+type framed struct{}
+
+func (framed) Decode(buf []byte) (any, int, error) {
+	if len(buf) < 2 {
+		return nil, 0, nil
+	}
+	n := 2 + int(binary.BigEndian.Uint16(buf))
+	if len(buf) < n {
+		return nil, 0, nil
+	}
+	if n > 2 && buf[2] == '!' {
+		return nil, 0, errors.New("wrong checksum")
+	}
+	return string(buf[2:n]), n, nil
+}
+
+func (framed) Append(dst []byte, m any) ([]byte, error) {
+	text := fmt.Sprint(m)
+	return append(binary.BigEndian.AppendUint16(dst, uint16(len(text))), text...), nil
+}
+
+func frame(text string) []byte { b, _ := framed{}.Append(nil, text); return b }
+
+func serveFramed(ctx context.Context, c *bridge.Conn, m any) error {
+	text := m.(string)
+	if id, ok := strings.CutPrefix(text, "login "); ok {
+		_, err := c.Online(ctx, id, bridge.SessionOptions{})
+		if err != nil {
+			return err
+		}
+		return c.Send(ctx, "in")
+	}
+	if text == "panic" {
+		panic("at the wrong moment")
+	}
+	if err := c.Publish(ctx, bridge.Properties(map[string]any{"T": text})).Wait(ctx); err != nil {
+		return c.Send(ctx, "dropped")
+	}
+	return c.Send(ctx, text)
+}
+
+func newServer(t testing.TB, h *iottest.Hub, ids bridge.Map, change func(*bridge.Server)) *bridge.Server {
+	t.Helper()
+	b := newBridge(t, bridge.Config{Gateways: gateways(t, h, "g", 1), Identities: ids})
+	s := &bridge.Server{
+		Bridge: b, Handler: bridge.HandlerFunc(serveFramed), Address: "127.0.0.1", Ports: []int{0, 0}, Backlog: 64,
+		Decoder: func() bridge.Decoder { return framed{} }, Encoder: func() bridge.Encoder { return framed{} },
+	}
+	if change != nil {
+		change(s)
+	}
+	if err := s.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// peer is a device at the other end of a socket.
+type peer struct {
+	net.Conn
+	t testing.TB
+}
+
+func dial(t testing.TB, s *bridge.Server, port int) *peer {
+	t.Helper()
+	addr := s.Addrs()[port]
+	nc, err := net.Dial(addr.Network(), addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nc.Close() })
+	if err := nc.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return &peer{nc, t}
+}
+
+func (p *peer) send(b []byte) {
+	p.t.Helper()
+	if _, err := p.Write(b); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *peer) read() (string, error) {
+	if _, isUDP := p.Conn.(*net.UDPConn); isUDP {
+		b := make([]byte, 1000)
+		n, err := p.Read(b)
+		return string(b[min(2, n):n]), err
+	}
+	head := make([]byte, 2)
+	if _, err := io.ReadFull(p, head); err != nil {
+		return "", err
+	}
+	body := make([]byte, binary.BigEndian.Uint16(head))
+	_, err := io.ReadFull(p, body)
+	return string(body), err
+}
+
+func (p *peer) want(text string) {
+	p.t.Helper()
+	if got, err := p.read(); err != nil || got != text {
+		p.t.Fatalf("read %q, %v, want %q", got, err, text)
+	}
+}
+
+func (p *peer) wantEnd() {
+	p.t.Helper()
+	if got, err := p.read(); err == nil || errors.Is(err, context.DeadlineExceeded) {
+		p.t.Fatalf("read %q, %v, want the end", got, err)
+	}
+}
+
+// However bytes arrive, messages come out whole and in order; what is wrong ends
+// its own connection only.
+func TestFraming(t *testing.T) {
+	h := iottest.NewHub(t)
+	s := newServer(t, h, devices(t, h, 10), nil)
+	other := dial(t, s, 1)
+	other.send(frame("login 9"))
+	other.want("in")
+
+	halves := dial(t, s, 0)
+	for _, b := range frame("login 0") { // one byte at a time
+		halves.send([]byte{b})
+	}
+	halves.want("in")
+	glued := bytes.Join([][]byte{frame("a"), frame("b"), frame(strings.Repeat("c", 700)), frame("ddd")[:3]}, nil)
+	halves.send(glued)
+	halves.want("a")
+	halves.want("b")
+	halves.want(strings.Repeat("c", 700))
+	halves.send(append(frame("ddd")[3:], frame("e")...)) // the rest
+	halves.want("ddd")
+	halves.want("e")
+
+	for i, bad := range [][]byte{frame("!"), frame("panic"), append([]byte{0xff, 0xff}, make([]byte, 70_000)...)} {
+		p := dial(t, s, 0)
+		p.send(frame(fmt.Sprint("login ", i+1)))
+		p.want("in")
+		if _, err := p.Write(bad); err != nil {
+			continue // closed already
+		}
+		p.wantEnd()
+	}
+	other.send(frame("still here"))
+	other.want("still here")
+}
+
+// Two sockets with one identity: the later one has it, the earlier is closed; a
+// socket cannot change its identity.
+func TestIdentityTheft(t *testing.T) {
+	h := iottest.NewHub(t)
+	s := newServer(t, h, devices(t, h, 3), nil)
+	one, two, three := dial(t, s, 0), dial(t, s, 0), dial(t, s, 1)
+	one.send(frame("login 0"))
+	one.want("in")
+	two.send(frame("login 1"))
+	two.want("in")
+	three.send(frame("login 0"))
+	three.want("in")
+	one.wantEnd()
+	two.send(frame("login 0")) // over the connection of 1
+	two.wantEnd()
+	three.send(frame("mine"))
+	three.want("mine")
+	if st := s.Bridge.Stats(); st.Sessions != 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
+func TestUnmappedAndOffline(t *testing.T) {
+	h := iottest.NewHub(t)
+	s := newServer(t, h, devices(t, h, 1), nil)
+	p := dial(t, s, 0)
+	p.send(frame("too early"))
+	p.want("dropped")
+	p.send(frame("login nobody"))
+	p.wantEnd()
+	if st := s.Bridge.Stats(); st.Dropped != 1 {
+		t.Errorf("%+v", st)
+	}
+}
+
+// One that floods is slowed to its rate; the others notice nothing.
+func TestFlood(t *testing.T) {
+	h := iottest.NewHub(t)
+	s := newServer(t, h, devices(t, h, 2), func(s *bridge.Server) { s.MaxRate = 50 })
+	flood, other := dial(t, s, 0), dial(t, s, 0)
+	other.send(frame("login 1"))
+	other.want("in")
+	flood.send(frame("login 0"))
+	flood.want("in")
+	start := time.Now()
+	for i := range 120 {
+		flood.send(frame(fmt.Sprint(i)))
+	}
+	other.send(frame("hello"))
+	other.want("hello")
+	if d := time.Since(start); d > 900*time.Millisecond {
+		t.Errorf("the other waited %v", d)
+	}
+	for i := range 120 {
+		flood.want(fmt.Sprint(i))
+	}
+	if d := time.Since(start); d < time.Second {
+		t.Errorf("120 messages took %v at 50 a second", d)
+	}
+}
+
+func TestTooManyAndIdle(t *testing.T) {
+	h := iottest.NewHub(t)
+	s := newServer(t, h, devices(t, h, 2), func(s *bridge.Server) {
+		s.MaxConns, s.IdleTimeout, s.LoginTimeout = 2, 500*time.Millisecond, 200*time.Millisecond
+	})
+	stranger, idle := dial(t, s, 0), dial(t, s, 0)
+	idle.send(frame("login 0"))
+	idle.want("in")
+	dial(t, s, 0).wantEnd() // a third
+	stranger.wantEnd()
+	idle.wantEnd()
+	eventually(t, "logged out", func() bool { return h.Connected() == 1 })
+}
+
+func TestServerTLS(t *testing.T) {
+	h := iottest.NewHub(t)
+	cert := selfSigned(t)
+	s := newServer(t, h, devices(t, h, 1), func(s *bridge.Server) { s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}} })
+	nc, err := tls.Dial("tcp", s.Addrs()[0].String(), &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{nc, t}
+	defer nc.Close()
+	p.send(frame("login 0"))
+	p.want("in")
+}
+
+// With UDP a session follows the device to a new address.
+func TestPackets(t *testing.T) {
+	h := iottest.NewHub(t)
+	s := newServer(t, h, devices(t, h, 2), func(s *bridge.Server) { s.ListenType, s.MaxRate = bridge.UDP, 10 })
+	one, two := dial(t, s, 0), dial(t, s, 0)
+	one.send(frame("login 0"))
+	one.want("in")
+	one.send(frame("a"))
+	one.want("a")
+	one.send(frame("bcd")[:3]) // half a packet is dropped
+	two.send(frame("login 0"))
+	two.want("in")
+	two.send(frame("b"))
+	two.want("b")
+	if st := s.Bridge.Stats(); st.Sessions != 1 || st.Sent != 2 {
+		t.Errorf("%+v", st)
+	}
+	for range 200 {
+		two.send(frame("x"))
+	}
+	eventually(t, "packets are dropped", func() bool { return s.Dropped() > 0 })
+	if s.Conns() != 1 {
+		t.Errorf("%d addresses", s.Conns())
+	}
+}
+
+// A device that does not read is not waited for for long.
+func TestSlowReader(t *testing.T) {
+	h := iottest.NewHub(t)
+	s := newServer(t, h, devices(t, h, 1), func(s *bridge.Server) { s.WriteTimeout = 300 * time.Millisecond })
+	p := dial(t, s, 0)
+	p.send(frame("login 0"))
+	p.want("in")
+	session, ok := s.Bridge.Session("0")
+	if !ok {
+		t.Fatal("no session")
+	}
+	big := strings.Repeat("x", 60_000)
+	var err error
+	for range 1000 {
+		if err = session.Channel().Send(t.Context(), big); err != nil {
+			break
+		}
+	}
+	if err == nil {
+		t.Fatal("60 MB were taken by nobody")
+	}
+	<-session.Done()
+}
+
+func TestServerConfig(t *testing.T) {
+	b := &bridge.Bridge{}
+	f := bridge.HandlerFunc(serveFramed)
+	for name, s := range map[string]*bridge.Server{
+		"nothing":         {},
+		"no such type":    {Bridge: b, Handler: f, ListenType: "sctp"},
+		"TLS on UDP":      {Bridge: b, Handler: f, ListenType: bridge.UDP, TLS: &tls.Config{}},
+		"unicast of all":  {Bridge: b, Handler: f, ListenType: bridge.UDP, UnicastOnly: true},
+		"no such address": {Bridge: b, Handler: f, Address: "203.0.113.7", Ports: []int{0}},
+	} {
+		if err := s.Listen(t.Context()); err == nil {
+			t.Errorf("%s: listens", name)
+			_ = s.Close()
+		}
+	}
+	s := &bridge.Server{Bridge: b, Handler: f, Address: "lo", Ports: []int{0}}
+	if err := s.Listen(t.Context()); err != nil || !strings.HasPrefix(s.Addrs()[0].String(), "127.0.0.1:") {
+		t.Errorf("%v %v", s.Addrs(), err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func selfSigned(t testing.TB) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+// Field is one row of a Table: a field of a protocol's message and the property it
+// becomes.
+type Field struct {
+	// Name is the field, Property the identifier in the thing model.
+	Name, Property string
+	// Scale is what a number is multiplied with, Offset what is added then. A zero
+	// Scale is 1. Both zero leave values as they are, numbers or not.
+	Scale, Offset float64
+}
+
+// Table maps fields of messages to properties.
+type Table []Field
+
+// Apply returns the properties of the fields that are there. A field may be in
+// more than one row; fields in none are left out.
+func (t Table) Apply(fields map[string]any) map[string]any {
+	out := make(map[string]any, len(t))
+	for _, f := range t {
+		if v, ok := fields[f.Name]; ok {
+			out[f.Property] = f.value(v)
+		}
+	}
+	return out
+}
+
+func (f Field) value(v any) any {
+	if f.Scale == 0 && f.Offset == 0 {
+		return v
+	}
+	n, ok := Number(v)
+	if !ok {
+		return v
+	}
+	if f.Scale != 0 {
+		n *= f.Scale
+	}
+	return n + f.Offset
+}
+
+// Invert returns the field's value for a property's, and false for a property no
+// row has or a value that is no number where the row scales.
+func (t Table) Invert(property string, v any) (name string, value any, ok bool) {
+	for _, f := range t {
+		if f.Property != property {
+			continue
+		}
+		if f.Scale == 0 && f.Offset == 0 {
+			return f.Name, v, true
+		}
+		n, isNumber := Number(v)
+		if !isNumber {
+			return "", nil, false
+		}
+		n -= f.Offset
+		if f.Scale != 0 {
+			n /= f.Scale
+		}
+		return f.Name, n, true
+	}
+	return "", nil, false
+}
+
+// Number returns a numeric value of Go as a float64; true is 1 and false 0.
+func Number(v any) (float64, bool) {
+	switch n := v.(type) {
+	case bool:
+		if n {
+			return 1, true
+		}
+		return 0, true
+	case int:
+		return float64(n), true
+	case int8:
+		return float64(n), true
+	case int16:
+		return float64(n), true
+	case int32:
+		return float64(n), true
+	case int64:
+		return float64(n), true
+	case uint8:
+		return float64(n), true
+	case uint16:
+		return float64(n), true
+	case uint32:
+		return float64(n), true
+	case uint64:
+		return float64(n), true
+	case float32:
+		return float64(n), true
+	case float64:
+		return n, true
+	}
+	return 0, false
+}
