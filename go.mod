@@ -15,6 +15,7 @@ require (
 	go.uber.org/zap/exp v0.3.0
 	golang.org/x/net v0.44.0
 	golang.org/x/sys v0.45.0
+	golang.org/x/text v0.29.0
 	golang.org/x/time v0.16.0
 	pgregory.net/rapid v1.3.0
 )

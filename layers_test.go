@@ -48,8 +48,9 @@ var layers = map[string][]string{
 	"rules/queue":        {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
 	"rules/queue/stream": {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "rules/queue", "internal/tokens", "github.com/tidwall/"},
 	// L3
-	"device": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
-	"bridge": {".", "topic", "auth", "hal", "store", "alink", "tsl", "device", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
+	"device":       {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
+	"bridge":       {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "device", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
+	"bridge/jt808": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "device", "bridge", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5", "golang.org/x/text/"},
 	// L4
 	"hub":            {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "internal/tokens", "rules/sql", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
 	"hub/management": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "rules/define", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "rules/queue", "rules/queue/stream", "internal/tokens", "rules/sql", "hub", "github.com/tidwall/", "golang.org/x/time/", "github.com/santhosh-tekuri/jsonschema/v5"},

@@ -24,7 +24,6 @@ type Bridge struct {
 
 	mu      sync.Mutex
 	members map[string]*member // by original identity
-	started bool
 	closed  bool
 	work    sync.WaitGroup // added to with mu held and closed false
 }

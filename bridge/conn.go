@@ -55,12 +55,18 @@ func (s *Server) newConn(addr net.Addr) *Conn {
 	if s.Encoder != nil {
 		c.enc = s.Encoder()
 	}
-	c.login = time.AfterFunc(s.LoginTimeout, func() {
+	return c
+}
+
+// await starts the time for the login.
+func (c *Conn) await() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.login = time.AfterFunc(c.s.LoginTimeout, func() {
 		if c.Session() == nil {
-			c.Close(fmt.Errorf("%w: no login in %v", ErrOffline, s.LoginTimeout))
+			c.Close(fmt.Errorf("%w: no login in %v", ErrOffline, c.s.LoginTimeout))
 		}
 	})
-	return c
 }
 
 // RemoteAddr returns the device's address.
@@ -108,8 +114,8 @@ func (c *Conn) Online(ctx context.Context, identity string, opts SessionOptions,
 	c.mu.Lock()
 	c.session = s
 	closed, cause := c.closed, c.cause
-	c.mu.Unlock()
 	c.login.Stop()
+	c.mu.Unlock()
 	if closed {
 		c.s.Bridge.drop(s, cause)
 		return nil, cause
@@ -181,9 +187,9 @@ func (c *Conn) Close(cause error) {
 	}
 	c.closed, c.cause = true, cause
 	s := c.session
+	c.login.Stop()
 	c.mu.Unlock()
 	c.cancel()
-	c.login.Stop()
 	if c.nc != nil {
 		_ = c.nc.Close()
 	}

@@ -84,7 +84,6 @@ func (s *Server) packet(pc net.PacketConn, peers map[string]*Conn, addr net.Addr
 		if !s.admit(c, nil) {
 			s.dropped.Add(1)
 			c.cancel()
-			c.login.Stop()
 			return
 		}
 		peers[key] = c

@@ -268,6 +268,7 @@ func (s *Server) admit(c *Conn, run func()) bool {
 		s.Logger.Warn("connection not admitted", "address", c.addr, "connections", len(s.conns))
 		return false
 	}
+	c.await()
 	s.conns[c] = struct{}{}
 	if run != nil {
 		s.work.Go(run)
