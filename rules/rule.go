@@ -99,7 +99,7 @@ func (r Retry) pause(failures int) time.Duration {
 
 func (r *Rule) check() error {
 	switch {
-	case !validID(r.ID):
+	case !ValidID(r.ID):
 		return fmt.Errorf("%w: id %.64q: 1 to %d of the letters, the digits and '-_.' are allowed", ErrInvalid, r.ID, MaxID)
 	case r.Mode > AtLeastOnce:
 		return fmt.Errorf("%w: rule %s: mode %d", ErrInvalid, r.ID, r.Mode)
@@ -148,7 +148,9 @@ func (a *Action) check(rule string) error {
 	return nil
 }
 
-func validID(s string) bool {
+// ValidID reports whether s can name a rule, or a group of consumers: 1 to MaxID of
+// the letters, the digits, '-', '_' and '.'.
+func ValidID(s string) bool {
 	if s == "" || len(s) > MaxID {
 		return false
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/rules"
 )
 
 // Kind is a kind of message (wire facts section 18.1).
@@ -63,12 +64,11 @@ type Group struct {
 const (
 	MaxGroups    = 1000
 	MaxConsumers = 64 // of a group, as documented
-	maxID        = 48
 )
 
 func (g *Group) check() error {
-	if !validID(g.ID) {
-		return fmt.Errorf("%w: id %.64q: 1 to %d of the letters, the digits and '-_.' are allowed", ErrInvalid, g.ID, maxID)
+	if !rules.ValidID(g.ID) {
+		return fmt.Errorf("%w: id %.64q: 1 to %d of the letters, the digits and '-_.' are allowed", ErrInvalid, g.ID, rules.MaxID)
 	}
 	if len(g.Subscriptions) == 0 {
 		return fmt.Errorf("%w: group %s subscribes to nothing", ErrInvalid, g.ID)
@@ -95,18 +95,4 @@ func (g *Group) wants(topic string) bool {
 	return slices.ContainsFunc(g.Subscriptions, func(s Subscription) bool {
 		return s.Product == product && slices.Contains(s.Kinds, kind)
 	})
-}
-
-func validID(s string) bool {
-	if s == "" || len(s) > maxID {
-		return false
-	}
-	for _, c := range []byte(s) {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
-		default:
-			return false
-		}
-	}
-	return true
 }
