@@ -91,7 +91,8 @@ func TestKinds(t *testing.T) {
 	arrived := func(n int32) func() bool {
 		return func() bool {
 			b, err := os.ReadFile(filepath.Join(dir, "r", "rows.jsonl"))
-			return err == nil && strings.Count(string(b), "\n") == int(n) && posts.Load() == 2*n && p.n.Load() == n
+			stats, _ := set.Runner().Stats("r")
+			return stats.Pending == 0 && err == nil && strings.Count(string(b), "\n") == int(n) && posts.Load() == 2*n && p.n.Load() == n
 		}
 	}
 	eventually(t, "the first message did not arrive everywhere", arrived(1))
