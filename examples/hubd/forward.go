@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/hub/provision"
@@ -63,6 +64,12 @@ func (f *forwarding) close() error {
 		errs = append(errs, f.set.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// trim removes dead letters that are older than the log is kept.
+func (f *forwarding) trim(ctx context.Context, keep time.Duration) error {
+	before := time.Now().Add(-keep)
+	return errors.Join(f.runner.Trim(ctx, before), f.queues.Trim(ctx, before))
 }
 
 // apply puts the rules of a provision file in place, a line each.

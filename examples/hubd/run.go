@@ -86,7 +86,7 @@ func serve(ctx context.Context, h *hub.Hub, s *servers, logger *slog.Logger) err
 	for {
 		select {
 		case <-trim.C:
-			if err := h.Trim(ctx); err != nil && ctx.Err() == nil {
+			if err := errors.Join(h.Trim(ctx), s.forwarding.trim(ctx, h.Limits().LogRetention)); err != nil && ctx.Err() == nil {
 				logger.Error("old records are not removed", "error", err)
 			}
 			continue

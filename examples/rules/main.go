@@ -218,7 +218,7 @@ func (p *platform) story(ctx context.Context) error {
 	for _, row := range rows {
 		p.say("  %s", row)
 	}
-	return p.explain()
+	return p.explain(ctx)
 }
 
 // archived waits for n rows in the file.
@@ -244,7 +244,7 @@ func (p *platform) archived(ctx context.Context, n int) ([]string, error) {
 }
 
 // explain asks a rule about a message, and shows its counters.
-func (p *platform) explain() error {
+func (p *platform) explain(ctx context.Context) error {
 	x, err := p.runner.Explain("alarm", &rules.Message{
 		Topic: "/" + product + "/sensor-1/thing/event/property/post", Payload: []byte(`{"items":{"Temperature":{"value":21.5}}}`),
 	})
@@ -256,13 +256,27 @@ func (p *platform) explain() error {
 		p.say("  %s is %s: %s", c.Text, c.Result, c.Reason)
 	}
 	for _, r := range p.runner.Rules() {
-		s, err := p.runner.Stats(r.ID)
+		s, err := p.settled(ctx, r.ID)
 		if err != nil {
 			return err
 		}
 		p.say("rule %s: %d matched, %d delivered, %d under way", r.ID, s.Matched, s.Delivered, s.Pending)
 	}
 	return nil
+}
+
+// settled returns the counters of a rule that has nothing under way.
+func (p *platform) settled(ctx context.Context, id string) (rules.Stats, error) {
+	for {
+		s, err := p.runner.Stats(id)
+		if err != nil || s.Pending == 0 {
+			return s, err
+		}
+		if ctx.Err() != nil {
+			return s, ctx.Err()
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (p *platform) close() {
