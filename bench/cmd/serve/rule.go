@@ -22,7 +22,7 @@ func (s *server) openRule(h *hub.Hub) error {
 		return err
 	}
 	s.stop = append(s.stop, func() { _ = out.Close(); _ = os.RemoveAll(dir) })
-	runner, err := h.Rules(context.Background(), rules.Config{Rate: -1})
+	runner, err := h.Rules(context.Background(), rules.Config{Rate: -1, Window: 10_000})
 	if err != nil {
 		return err
 	}
