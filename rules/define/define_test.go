@@ -144,6 +144,22 @@ func TestRefuses(t *testing.T) {
 	}
 }
 
+func TestEntriesHideSecrets(t *testing.T) {
+	l, st := &memlog.Log{}, mem.New()
+	t.Cleanup(func() { st.Close() })
+	set := open(t, l, st, define.Surroundings{Publisher: &publisher{}})
+	err := set.Put(t.Context(), parse(t, `{"id":"r","sql":"SELECT * FROM 't'","actions":[
+		{"type":"webhook","url":"https://user:hush1@example.com/x","headers":{"Authorization":"Bearer hush2","X-Api-Key":"hush3","Accept":"*/*"},"token":"hush4"},
+		{"type":"influx","url":"http://h","measurement":"m","token":"hush5"}],"onError":{"type":"webhook","url":"http://h","token":"hush6"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := json.Marshal(set.Entries())
+	if err != nil || strings.Contains(string(shown), "hush") || !strings.Contains(string(shown), `"Accept":"*/*"`) || !strings.Contains(string(shown), "example.com") {
+		t.Errorf("%s, %v", shown, err)
+	}
+}
+
 // A definition whose sink cannot be made any more says so and is kept.
 func TestBroken(t *testing.T) {
 	l, st := &memlog.Log{}, mem.New()

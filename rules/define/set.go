@@ -113,13 +113,14 @@ type Entry struct {
 	Error string `json:"error,omitempty"` // why it does not run
 }
 
-// Entries lists the definitions by ID.
+// Entries lists the definitions by ID. Passwords, tokens and keys in them are
+// hidden: to change a rule, put it whole.
 func (s *Set) Entries() []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]Entry, 0, len(s.rules))
 	for _, x := range s.rules {
-		e := Entry{Definition: x.Definition}
+		e := Entry{Definition: redacted(x.Definition)}
 		if x.err != nil {
 			e.Error = x.err.Error()
 		}
