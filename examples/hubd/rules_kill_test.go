@@ -143,12 +143,7 @@ func (r *receiver) await(t *testing.T, acked []int, lost []map[int]bool) {
 	t.Logf("%-12s %8s %8s %8s %8s %8s", "device", "last", "arrived", "again", "missing", "disorder")
 	for n := range acked {
 		d := name(n)
-		missing, disorder := 0, 0
-		for i := 1; i <= acked[n]; i++ {
-			if r.keys[d][i] == "" && !lost[n][i] {
-				missing++
-			}
-		}
+		missing, disorder := r.missing(n, acked[n], lost[n]), 0
 		for i := 1; i < len(r.first[d]); i++ {
 			if r.first[d][i] < r.first[d][i-1] {
 				disorder++
@@ -168,11 +163,21 @@ func (r *receiver) has(acked []int, lost []map[int]bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for n := range acked {
-		if len(r.first[name(n)]) < acked[n]-len(lost[n]) {
+		if r.missing(n, acked[n], lost[n]) > 0 {
 			return false
 		}
 	}
 	return true
+}
+
+// missing counts what was acknowledged to device n and has not come.
+func (r *receiver) missing(n, acked int, lost map[int]bool) (count int) {
+	for i := 1; i <= acked; i++ {
+		if r.keys[name(n)][i] == "" && !lost[i] {
+			count++
+		}
+	}
+	return count
 }
 
 // fleetWith is a provision file with rules.
