@@ -45,6 +45,7 @@ var layers = map[string][]string{
 	"rules/influx":       {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
 	"rules/republish":    {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
 	"rules/define":       {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "github.com/tidwall/"},
+	"rules/scene":        {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
 	"rules/queue":        {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
 	"rules/queue/stream": {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "rules/queue", "internal/tokens", "github.com/tidwall/"},
 	// L3
@@ -53,8 +54,8 @@ var layers = map[string][]string{
 	"bridge/jt808": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "device", "bridge", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5", "golang.org/x/text/"},
 	// L4
 	"hub":            {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "internal/tokens", "rules/sql", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
-	"hub/management": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "rules/define", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "rules/queue", "rules/queue/stream", "internal/tokens", "rules/sql", "hub", "github.com/tidwall/", "golang.org/x/time/", "github.com/santhosh-tekuri/jsonschema/v5"},
-	"hub/provision":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "rules/define", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "rules/queue", "rules/queue/stream", "internal/tokens", "rules/sql", "hub", "hub/management", "github.com/tidwall/", "golang.org/x/time/", "github.com/santhosh-tekuri/jsonschema/v5"},
+	"hub/management": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "rules/define", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "rules/queue", "rules/queue/stream", "rules/scene", "internal/tokens", "rules/sql", "hub", "github.com/tidwall/", "golang.org/x/time/", "github.com/santhosh-tekuri/jsonschema/v5"},
+	"hub/provision":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "rules/define", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "rules/queue", "rules/queue/stream", "rules/scene", "internal/tokens", "rules/sql", "hub", "hub/management", "github.com/tidwall/", "golang.org/x/time/", "github.com/santhosh-tekuri/jsonschema/v5"},
 	// A program that writes Go for both ends.
 	"tsl/tslgen": {".", "topic", "auth", "hal", "store", "alink", "tsl", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
 	// Not part of the layers' order, held all the same.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/alink"
 	buckets "github.com/openalink/iot/internal/tokens"
 	"github.com/openalink/iot/rules"
 	"github.com/openalink/iot/rules/sql"
@@ -223,8 +224,16 @@ func ruleEntry(o rules.Outcome) LogEntry {
 // time too is marked permanent.
 func (h *Hub) PublishTo(ctx context.Context, id iot.DeviceID, topicName string, payload []byte, qos iot.QoS) error {
 	_, err := h.Publish(ctx, id, topicName, payload, SendOptions{QoS: qos})
-	for _, lasting := range []error{ErrUnknownDevice, ErrInvalid, ErrTooLarge, ErrOffline, ErrNotSubscribed} {
-		if errors.Is(err, lasting) {
+	return lasting(err)
+}
+
+// lasting marks what would fail the next time too.
+func lasting(err error) error {
+	if _, answered := errors.AsType[*alink.CodeError](err); answered {
+		return rules.Permanent(err)
+	}
+	for _, e := range []error{ErrUnknownDevice, ErrInvalid, ErrTooLarge, ErrOffline, ErrNotSubscribed, ErrNotActivated, ErrDisabled} {
+		if errors.Is(err, e) {
 			return rules.Permanent(err)
 		}
 	}

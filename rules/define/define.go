@@ -71,8 +71,14 @@ func (b *built) close() error {
 	return errors.Join(errs...)
 }
 
+// reserved begins the ids of rules that package rules/scene puts.
+const reserved = "scene."
+
 // build makes the rule. When it fails, nothing is left open.
 func build(d Definition, kinds map[string]Kind) (*built, error) {
+	if strings.HasPrefix(d.ID, reserved) {
+		return nil, fmt.Errorf("%w: rule %.64q: ids that begin with %s are those of scenes", ErrInvalid, d.ID, reserved)
+	}
 	b := &built{rule: rules.Rule{ID: d.ID, SQL: d.SQL, Version: d.Version}}
 	switch d.Mode {
 	case "", rules.BestEffort.String():

@@ -135,6 +135,9 @@ func TestRefuses(t *testing.T) {
 	if err := set.Put(t.Context(), parse(t, `{"id":"r","sql":"SELECT * FROM 't'","mode":"sure","actions":[{"type":"webhook","url":"u"}]}`)); !errors.Is(err, define.ErrInvalid) {
 		t.Error(err)
 	}
+	if err := set.Put(t.Context(), parse(t, `{"id":"scene.r","sql":"SELECT * FROM 't'","actions":[{"type":"webhook","url":"u"}]}`)); !errors.Is(err, define.ErrInvalid) {
+		t.Error(err)
+	}
 	err := set.Put(t.Context(), parse(t, `{"id":"r","sql":"SELECT","actions":[{"type":"webhook","url":"u"}]}`))
 	if _, ok := errors.AsType[*sql.Error](err); !ok {
 		t.Error(err)
