@@ -36,7 +36,7 @@ type Config struct {
 	// FlushEvery is how often places are written down: after a crash at most that
 	// much is delivered twice. Zero means 1 s.
 	FlushEvery time.Duration
-	// Observe hears every outcome. It must not block; nil is fine.
+	// Observe hears every outcome. It must not block nor call the runner; nil is fine.
 	Observe func(Outcome)
 	// Logger hears what no caller can be told; nil discards it.
 	Logger *slog.Logger
