@@ -112,6 +112,14 @@ type Session interface {
 	Close(cause Cause)
 }
 
+// Numbered is a Session that knows the platform's numbers of messages, which HTTP
+// tells its clients.
+type Numbered interface {
+	// MessageID returns the number of the message received last, once its done was
+	// called; zero when it has none.
+	MessageID() int64
+}
+
 // Subscriber is a Session whose client may subscribe. The platform owns the
 // subscriptions: listeners keep none.
 type Subscriber interface {

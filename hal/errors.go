@@ -15,6 +15,10 @@ var ErrGone = errors.New("hal: connection is gone")
 // the connection's outgoing buffer is full.
 var ErrFull = errors.New("hal: outgoing buffer is full")
 
+// ErrThrottled is wrapped by a refusal or rejection that is due to a limit of
+// rate: the client may try again later.
+var ErrThrottled = errors.New("hal: throttled")
+
 // Reason is why a client is not let in. Each listener maps it to the code of
 // its own protocol and version.
 type Reason uint8

@@ -17,9 +17,17 @@ import (
 
 // Connect implements hal.Access: the login of a device with its signature, a
 // token or a certificate (wire facts sections 3.2, 4 and 5), or the short
-// connection of one that registers. A refused login leaves one log entry with its
-// cause.
+// connection of one that registers. A hal.Request shows a token (auth.Token) or
+// what a connection would; it may not register. A refused login leaves one log
+// entry with its cause.
 func (h *Hub) Connect(ctx context.Context, r *hal.ConnectRequest) (hal.Accepted, error) {
+	if r.Kind == hal.Request {
+		s, err := h.connectRequest(ctx, r)
+		if err != nil {
+			return hal.Accepted{}, err
+		}
+		return hal.Accepted{Session: s}, nil
+	}
 	s, resumed, err := h.connect(ctx, r)
 	if err != nil {
 		return hal.Accepted{}, err
@@ -33,13 +41,9 @@ func (h *Hub) connect(ctx context.Context, r *hal.ConnectRequest) (hal.Session, 
 	if h.draining.Load() {
 		return nil, false, &hal.RefusedError{Reason: hal.Unavailable, Err: ErrClosed}
 	}
-	l, reason, err := h.parseLogin(ctx, r)
-	if h.tooMany(ctx, r.RemoteAddr, l.device) {
-		return nil, false, h.refuse(l, hal.Unavailable, CauseRateLimit, fmt.Errorf("%w: failed logins", ErrThrottled))
-	}
+	l, err := h.hear(ctx, r)
 	if err != nil {
-		h.guard.failed(r.RemoteAddr, l.device)
-		return nil, false, h.refuse(l, reason, refusalCause(reason), err)
+		return nil, false, err
 	}
 	if l.kind == loginRegister || l.kind == loginRegNWL {
 		s, err := h.enrolOver(ctx, r, l)
@@ -59,6 +63,19 @@ func (h *Hub) connect(ctx context.Context, r *hal.ConnectRequest) (hal.Session, 
 	}
 	h.welcome(r, s, l)
 	return s, resumed, nil
+}
+
+// hear reads a login, unless too many failed.
+func (h *Hub) hear(ctx context.Context, r *hal.ConnectRequest) (login, error) {
+	l, reason, err := h.parseLogin(ctx, r)
+	if h.tooMany(ctx, r.RemoteAddr, l.device) {
+		return l, h.refuse(l, hal.Unavailable, CauseRateLimit, fmt.Errorf("%w: failed logins", ErrThrottled))
+	}
+	if err != nil {
+		h.guard.failed(r.RemoteAddr, l.device)
+		return l, h.refuse(l, reason, refusalCause(reason), err)
+	}
+	return l, nil
 }
 
 // welcome does what is due right behind a login.

@@ -32,6 +32,8 @@ func (h *Hub) Close() error {
 
 func (h *Hub) shutdown(ctx context.Context) error {
 	h.draining.Store(true)
+	h.entering.Lock()   // whoever did not see it is through now
+	h.entering.Unlock() //nolint:staticcheck // nothing is guarded but the moment
 	close(h.closing)
 	h.calls.Close(ErrClosed)
 	h.each(func(d *device) {

@@ -115,6 +115,12 @@ type device struct {
 	binds    atomic.Int64 // rate state of topology requests about it
 	downRate atomic.Int64 // rate state of downlinks
 	shadows  atomic.Int64 // rate state of shadow requests
+
+	asked atomic.Int64 // when it made its last request, in nanoseconds
+	kept  atomic.Bool  // it is in Hub.recent
+
+	requests, requestBytes atomic.Int64 // rate states of single requests
+	overrun                atomic.Int64 // second of their last overrun logged
 }
 
 func deviceKey(prefix string, id iot.DeviceID) []byte {

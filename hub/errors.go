@@ -2,7 +2,11 @@
 
 package hub
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/openalink/iot/hal"
+)
 
 // The errors callers branch on. They are wrapped with what they are about.
 var (
@@ -21,7 +25,8 @@ var (
 	// ErrTooLarge means that a payload is over Limits.MessageBytes.
 	ErrTooLarge = errors.New("hub: payload too large")
 	// ErrThrottled means that a rate limit was reached; try again later.
-	ErrThrottled = errors.New("hub: throttled")
+	// Listeners know it as hal.ErrThrottled.
+	ErrThrottled error = throttled{}
 	// ErrQueueFull means that the device's queue holds Limits.QueuedMessages.
 	ErrQueueFull = errors.New("hub: queue of the device is full")
 	// ErrOffline means that the device is not connected and the message was not
@@ -45,3 +50,10 @@ var (
 	// ErrUnknownDownlink means that no downlink of the device has the message id.
 	ErrUnknownDownlink = errors.New("hub: unknown downlink")
 )
+
+// throttled is the type of ErrThrottled.
+type throttled struct{}
+
+func (throttled) Error() string { return "hub: throttled" }
+
+func (throttled) Is(target error) bool { return target == hal.ErrThrottled }

@@ -77,7 +77,7 @@ func (sh *shard) file(b *batch, s *session, t *topic.Topic, m *iot.Message, r *r
 		"thing/file/download": u.download, "thing/file/upload/mqtt/init": u.uploadInit,
 		"thing/file/upload/mqtt/send": u.uploadSend, "thing/file/upload/mqtt/cancel": u.uploadCancel,
 	}[t.Path]
-	if serve == nil {
+	if serve == nil || s.req != nil { // the answer comes later, over a connection
 		s.reject(*m, CauseUnknownMethod, errNotServed.Error())
 		return &hal.RejectedError{Err: errNotServed}
 	}

@@ -127,6 +127,8 @@ type Hub struct {
 	connected                                atomic.Int64
 
 	draining atomic.Bool
+	recent   recent          // devices that speak by requests
+	entering sync.RWMutex    // held for reading while a request enters a queue
 	ctx      context.Context // ends with the hub
 	cancel   context.CancelFunc
 	closing  chan struct{} // closed when Close begins

@@ -27,7 +27,8 @@ type Limits struct {
 	SubscribeFilters int
 	// UplinkQoS0 and UplinkQoS1 are messages a second from a device. Beyond them
 	// QoS 0 is dropped; for QoS 1 the hub stops reading the connection until the
-	// rate fits, so nothing acknowledged is lost.
+	// rate fits, so nothing acknowledged is lost. Requests (HTTP, CoAP) count as QoS 1, and
+	// are refused beyond it.
 	UplinkQoS0 int
 	UplinkQoS1 int
 	// Downlink is messages a second to a device, answers to its own requests not

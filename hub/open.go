@@ -17,7 +17,7 @@ func (h *Hub) newSession(d *device, r *hal.ConnectRequest, l login) *session {
 	if l.kind != loginSign {
 		s.proof = &shownProof{token: l.kind == loginToken || l.kind == loginConnNWL, cert: l.cert.Fingerprint()}
 	}
-	if d.product.gateway {
+	if d.product.gateway && r.Kind == hal.Connection {
 		s.gw = new(gateway)
 	}
 	s.makeRaw(s)
@@ -72,10 +72,7 @@ func (s *session) start(b *batch, implicit bool) (resumed bool) {
 		b.st.Put(deviceKey(prefixSession, d.id), encodeJSON(d.stored))
 	}
 	s.subs.Store(subs)
-	if d.rec.Activated.IsZero() {
-		d.rec.Activated = b.now.UTC()
-		b.st.Put(deviceKey(prefixDevice, d.id), encodeJSON(d.rec))
-	}
+	d.activate(b)
 	d.sess = s
 	s.opened = true
 	d.queue.rewind(b, d, s.clean)

@@ -38,6 +38,8 @@ type session struct {
 	gw  *gateway // of a gateway's connection: its sub-devices
 	via *session // of a sub-device's session: the gateway's connection
 
+	req *request // of a single request; nil for a connection
+
 	raw   *rawEdge // of a connection that carries raw devices, or may
 	isRaw bool     // the device speaks bytes of its own
 
@@ -76,7 +78,12 @@ func (s *session) Receive(ctx context.Context, m iot.Message, done func([]iot.Me
 		done(nil, &hal.RejectedError{Err: ErrTooLarge})
 		return
 	}
-	if s.limited {
+	if s.req != nil && s.limited {
+		if err := s.throttleRequest(&m); err != nil {
+			done(nil, err)
+			return
+		}
+	} else if s.limited {
 		if err := s.throttle(ctx, &m, s.speakerOf(m.Topic)); err != nil {
 			done(nil, err)
 			return
@@ -87,6 +94,10 @@ func (s *session) Receive(ctx context.Context, m iot.Message, done func([]iot.Me
 		return
 	}
 	it := item{d: s.d, s: s, m: m, done: done, size: len(m.Payload)}
+	if s.req != nil {
+		s.putRequest(it)
+		return
+	}
 	if s.gw != nil {
 		it.subs = s.prepare(ctx, &m)
 	}
@@ -234,6 +245,10 @@ func (s *session) end(cause hal.Cause) {
 		return
 	}
 	s.wake()
+	if s.req != nil {
+		s.endRequest()
+		return
+	}
 	s.d.post(func(b *batch) { s.closed(b) })
 }
 

@@ -104,10 +104,15 @@ func (h *Hub) IssueToken(ctx context.Context, p *hal.Proof, use auth.Use) (hal.T
 	if err != nil {
 		return hal.TokenGrant{}, err
 	}
-	defer h.release(d)
-	ttl := h.limits.TokenTTL
-	if use == auth.UseConnect {
-		ttl = h.limits.PreAuthTTL
+	ttl := h.limits.PreAuthTTL
+	if use == auth.UseRequests {
+		defer h.linger(d)
+		ttl = h.limits.TokenTTL
+		if err := h.admitRequests(ctx, d); err != nil {
+			return hal.TokenGrant{}, err
+		}
+	} else {
+		defer h.release(d)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -118,6 +123,23 @@ func (h *Hub) IssueToken(ctx context.Context, p *hal.Proof, use auth.Use) (hal.T
 		Device: d.id, Use: use, Version: uint32(d.rec.SecretVersion), Epoch: d.rec.access().Epoch, Expires: time.Now().Add(ttl),
 	}
 	return hal.TokenGrant{Token: h.tokens.current().Issue(claims), IotID: d.rec.IotID, Expires: claims.Expires}, nil
+}
+
+// admitRequests is the login of a device that will speak by requests: it counts as
+// one, activates the device, and is logged.
+func (h *Hub) admitRequests(ctx context.Context, d *device) error {
+	l := login{device: d.id}
+	if h.draining.Load() {
+		return h.refuse(l, hal.Unavailable, CauseSystemError, ErrClosed)
+	}
+	if err := h.admit(l, d); err != nil {
+		return err
+	}
+	if err := h.activate(ctx, l, d); err != nil {
+		return err
+	}
+	h.log(LogEntry{Device: d.id, Kind: Behaviour, Operation: OpConnect, Status: Success, Detail: "token for requests"})
+	return nil
 }
 
 // prove checks a proof with the device's own secret and returns the device, with

@@ -21,7 +21,7 @@ var errNotServed = errors.New("hub: nothing here serves this topic")
 func (sh *shard) uplink(b *batch, it *item, r *result) error {
 	s, m := it.s, &it.m
 	d := s.d
-	if d.sess != s {
+	if s.req == nil && d.sess != s {
 		return errSessionEnded
 	}
 	t, err := topic.Parse(m.Topic)
@@ -40,6 +40,11 @@ func (sh *shard) uplink(b *batch, it *item, r *result) error {
 		return &hal.RejectedError{Err: err}
 	}
 	r.id = sh.h.ids.next(b.now)
+	if it.s.req != nil {
+		if err := it.s.heard(r.id); err != nil {
+			return err
+		}
+	}
 	if sh.h.observed() {
 		r.topic = m.Topic
 	}
