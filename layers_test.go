@@ -34,6 +34,8 @@ var layers = map[string][]string{
 	"hal/fileslot": {".", "topic", "auth", "hal", "store", "internal/durable"},
 	"hal/mem":      {".", "topic", "auth", "hal", "store", "internal/inbox"},
 	"hal/webauth":  {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},
+	"hal/https":    {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "github.com/tidwall/"},
+	"hal/dial":     {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "hal/https", "hal/mqtt", "github.com/tidwall/", "github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", "golang.org/x/"},
 	"hal/sniff":    {".", "topic", "auth", "hal", "store", "golang.org/x/sys/"},
 	// L2, rules
 	"rules/sql": {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},
