@@ -119,7 +119,7 @@ func (s *servers) serveManagement(l net.Listener, f flags, h *hub.Hub) error {
 		key = rand.Text()
 		fmt.Fprintln(s.out, "api-key", key)
 	}
-	api, err := management.New(h, management.Config{Keys: []auth.Secret{auth.NewSecret(key)}, Rules: s.forwarding.set, Queues: s.forwarding.queues, Logger: s.logger})
+	api, err := management.New(h, management.Config{Keys: []auth.Secret{auth.NewSecret(key)}, Rules: s.forwarding.set, Scenes: s.forwarding.scenes, Queues: s.forwarding.queues, Logger: s.logger})
 	if err != nil {
 		return err
 	}

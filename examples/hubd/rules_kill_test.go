@@ -183,6 +183,12 @@ func (r *receiver) missing(n, acked int, lost map[int]bool) (count int) {
 // fleetWith is a provision file with rules.
 func fleetWith(t *testing.T, fleet, rules string) string {
 	t.Helper()
+	return fleetFileWith(t, fleet, "rules", rules)
+}
+
+// fleetFileWith is a provision file with one more member.
+func fleetFileWith(t *testing.T, fleet, member, value string) string {
+	t.Helper()
 	raw, err := os.ReadFile(fleet)
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +197,7 @@ func fleetWith(t *testing.T, fleet, rules string) string {
 	if err := json.Unmarshal(raw, &file); err != nil {
 		t.Fatal(err)
 	}
-	file["rules"] = json.RawMessage(rules)
+	file[member] = json.RawMessage(value)
 	out, err := json.Marshal(file)
 	if err != nil {
 		t.Fatal(err)

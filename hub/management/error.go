@@ -17,6 +17,7 @@ import (
 	"github.com/openalink/iot/rules"
 	"github.com/openalink/iot/rules/define"
 	"github.com/openalink/iot/rules/queue"
+	"github.com/openalink/iot/rules/scene"
 	"github.com/openalink/iot/rules/sql"
 	"github.com/openalink/iot/shadow"
 )
@@ -54,6 +55,10 @@ var known = []struct {
 	{rules.ErrTooMany, http.StatusConflict, "LimitReached"},
 	{rules.ErrInvalid, http.StatusBadRequest, "InvalidParameter"},
 	{define.ErrInvalid, http.StatusBadRequest, "InvalidParameter"},
+	{scene.ErrUnknownScene, http.StatusNotFound, "UnknownScene"},
+	{scene.ErrTooMany, http.StatusConflict, "LimitReached"},
+	{scene.ErrInUse, http.StatusConflict, "InUse"},
+	{scene.ErrInvalid, http.StatusBadRequest, "InvalidParameter"},
 	{queue.ErrUnknownGroup, http.StatusNotFound, "UnknownGroup"},
 	{queue.ErrExists, http.StatusConflict, "Exists"},
 	{queue.ErrTooMany, http.StatusConflict, "LimitReached"},

@@ -14,6 +14,7 @@ import (
 	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/rules/define"
 	"github.com/openalink/iot/rules/queue"
+	"github.com/openalink/iot/rules/scene"
 )
 
 // Config says who may use the management API.
@@ -23,6 +24,8 @@ type Config struct {
 	Keys []auth.Secret
 	// Rules, when set, are managed below /api/v1/rules.
 	Rules *define.Set
+	// Scenes, when set, are managed below /api/v1/scenes.
+	Scenes *scene.Set
 	// Queues, when set, are managed and consumed below /api/v1/groups.
 	Queues *queue.Queues
 	// Logger hears of answers that could not be written; nil discards.
@@ -40,7 +43,7 @@ func New(h *hub.Hub, cfg Config) (http.Handler, error) {
 			return nil, errors.New("management: an API key is empty")
 		}
 	}
-	a := &api{hub: h, keys: cfg.Keys, logger: cfg.Logger, limits: newLimiter(h.Limits()), decoy: auth.NewSecret(rand.Text()), rules: cfg.Rules, queues: cfg.Queues}
+	a := &api{hub: h, keys: cfg.Keys, logger: cfg.Logger, limits: newLimiter(h.Limits()), decoy: auth.NewSecret(rand.Text()), rules: cfg.Rules, scenes: cfg.Scenes, queues: cfg.Queues}
 	if a.logger == nil {
 		a.logger = slog.New(slog.DiscardHandler)
 	}
@@ -62,6 +65,7 @@ type api struct {
 	nonces nonces
 	decoy  auth.Secret   // verified against for unknown applications
 	rules  *define.Set   // nil without
+	scenes *scene.Set    // nil without
 	queues *queue.Queues // nil without
 }
 
@@ -76,7 +80,7 @@ type route struct {
 
 func (a *api) routes() []route {
 	const device = "/api/v1/devices/{pk}/{dn}"
-	return slices.Concat(a.updateRoutes(), a.ruleRoutes(), a.groupRoutes(), a.identityRoutes(), []route{
+	return slices.Concat(a.updateRoutes(), a.ruleRoutes(), a.sceneRoutes(), a.groupRoutes(), a.identityRoutes(), []route{
 		{pattern: "GET /api/v1/openapi.json", stream: serveOpenAPI},
 		{pattern: "GET /api/v1/products", serve: a.listProducts},
 		{pattern: "POST /api/v1/products", serve: a.createProduct},

@@ -60,8 +60,8 @@ func open(t *testing.T, limits hub.Limits) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = h.Close() })
-	set, queues := forwarding(t, h)
-	handler, err := management.New(h, management.Config{Keys: []auth.Secret{auth.NewSecret(key)}, Rules: set, Queues: queues})
+	set, scenes, queues := forwarding(t, h)
+	handler, err := management.New(h, management.Config{Keys: []auth.Secret{auth.NewSecret(key)}, Rules: set, Scenes: scenes, Queues: queues})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,6 +292,7 @@ func TestEveryOperation(t *testing.T) {
 
 	s.updates(ok)
 	s.forwardingOperations(ok)
+	s.sceneOperations(ok)
 	s.identity(t)
 	for _, pattern := range management.Routes() {
 		if !s.called[pattern] && !strings.HasSuffix(pattern, "/trace") {

@@ -121,15 +121,23 @@ func (a *api) explainRule(r *http.Request) (any, error) {
 	if err := decode(r, &in); err != nil {
 		return nil, err
 	}
+	m, err := in.message(time.Now())
+	if err != nil {
+		return nil, err
+	}
+	return set.Runner().Explain(r.PathValue("id"), m)
+}
+
+func (in *explainIn) message(at time.Time) (m *sql.Message, err error) {
 	payload := []byte(in.Payload)
 	if in.PayloadBase64 != "" {
 		if payload, err = base64.StdEncoding.DecodeString(in.PayloadBase64); err != nil {
 			return nil, badRequest("payloadBase64: %v", err)
 		}
 	}
-	return set.Runner().Explain(r.PathValue("id"), &sql.Message{
-		Topic: in.Topic, Device: iot.DeviceID{Product: in.ProductKey, Name: in.DeviceName}, Time: time.Now(), Payload: payload,
-	})
+	return &sql.Message{
+		Topic: in.Topic, Device: iot.DeviceID{Product: in.ProductKey, Name: in.DeviceName}, Time: at, Payload: payload,
+	}, nil
 }
 
 func (a *api) deadLetters(r *http.Request) (any, error) {

@@ -15,11 +15,12 @@ import (
 	"github.com/openalink/iot/rules"
 	"github.com/openalink/iot/rules/define"
 	"github.com/openalink/iot/rules/queue"
+	"github.com/openalink/iot/rules/scene"
 	"github.com/openalink/iot/store/mem"
 )
 
-// forwarding gives a hub rules and groups.
-func forwarding(t *testing.T, h *hub.Hub) (*define.Set, *queue.Queues) {
+// forwarding gives a hub rules, scenes and groups.
+func forwarding(t *testing.T, h *hub.Hub) (*define.Set, *scene.Set, *queue.Queues) {
 	t.Helper()
 	st := mem.New()
 	runner, err := h.Rules(t.Context(), rules.Config{Store: st})
@@ -30,17 +31,22 @@ func forwarding(t *testing.T, h *hub.Hub) (*define.Set, *queue.Queues) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	scenes, err := scene.Open(t.Context(), scene.Config{Runner: runner, Store: st, Platform: h.ForScenes()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	q, err := queue.Open(t.Context(), queue.Config{Source: h.RuleSource(), Store: st})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = q.Close()
+		_ = scenes.Close()
 		_ = runner.Close()
 		_ = set.Close()
 		_ = st.Close()
 	})
-	return set, q
+	return set, scenes, q
 }
 
 // forwardingOperations calls what concerns rules and groups.
@@ -100,6 +106,14 @@ func TestRuleErrors(t *testing.T) {
 		{"PUT", "/api/v1/rules/a", `{"sql":"SELECT * FROM 't'","actions":[{"type":"x"}]}`, 400, "InvalidParameter"},
 		{"PUT", "/api/v1/rules/a", `{"id":"b","sql":"SELECT * FROM 't'","actions":[]}`, 400, "InvalidParameter"},
 		{"PUT", "/api/v1/rules/a", `{"sql":"SELECT * FROM 't'","actions":[]}`, 400, "InvalidParameter"},
+		{"GET", "/api/v1/scenes/none", "", 404, "UnknownScene"},
+		{"DELETE", "/api/v1/scenes/none", "", 404, "UnknownScene"},
+		{"POST", "/api/v1/scenes/none/run", "{}", 404, "UnknownScene"},
+		{"POST", "/api/v1/scenes/none/explain", "{}", 404, "UnknownScene"},
+		{"PUT", "/api/v1/scenes/a", `{"actions":[]}`, 400, "InvalidParameter"},
+		{"PUT", "/api/v1/scenes/a", `{"id":"b","actions":[{"type":"alarm","text":"t"}]}`, 400, "InvalidParameter"},
+		{"PUT", "/api/v1/scenes/a", `{"actions":[{"type":"scene","scene":"b"}]}`, 404, "UnknownScene"},
+		{"PUT", "/api/v1/scenes/a", `{"triggers":[{"type":"message","sql":"SELECT"}],"actions":[{"type":"alarm","text":"t"}]}`, 400, "InvalidStatement"},
 		{"GET", "/api/v1/groups/none", "", 404, "UnknownGroup"},
 		{"POST", "/api/v1/groups", `{"id":"a"}`, 400, "InvalidParameter"},
 		{"POST", "/api/v1/groups/none/stream", "", 404, "UnknownGroup"},
@@ -151,6 +165,10 @@ func TestGroupRights(t *testing.T) {
 		{"DELETE", "/api/v1/groups/mine", "", 200},
 		{"GET", "/api/v1/groups", "", 403},
 		{"PUT", "/api/v1/rules/r", "{}", 403},
+		{"GET", "/api/v1/scenes", "", 403},
+		{"PUT", "/api/v1/scenes/s", `{"actions":[{"type":"set","device":"a1Mine00001/d","items":{"A":1}}]}`, 403},
+		{"POST", "/api/v1/scenes/s/run", `{"productKey":"a1Mine00001","deviceName":"d"}`, 403},
+		{"GET", "/api/v1/alarms", "", 403},
 	} {
 		if got := send(c.method, c.path, c.body); got != c.want {
 			t.Errorf("%s %s: %d, want %d", c.method, c.path, got, c.want)

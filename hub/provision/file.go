@@ -12,6 +12,7 @@ import (
 	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/hub/management"
 	"github.com/openalink/iot/rules/define"
+	"github.com/openalink/iot/rules/scene"
 )
 
 // File is a provision file: one JSON object.
@@ -21,6 +22,8 @@ type File struct {
 	Applications []Application `json:"applications"`
 	// Rules are applied by ApplyRules.
 	Rules []define.Definition `json:"rules"`
+	// Scenes are applied by ApplyScenes.
+	Scenes []scene.Scene `json:"scenes"`
 }
 
 // Product is a product to import: the fields of the management API, its thing
