@@ -42,12 +42,13 @@ func (d *Decoder) Decode(buf []byte) (any, int, error) {
 	f, err := Decode(buf[1 : 1+end])
 	if err != nil {
 		d.Bad++
-		return nil, 1 + end, nil // the flag may begin the next frame
+		return nil, 1 + end, nil
 	}
+	// The flag at the end stays: it may begin the next frame too.
 	if whole := d.join(&f); whole != nil {
-		return whole, 2 + end, nil
+		return whole, 1 + end, nil
 	}
-	return nil, 2 + end, nil
+	return nil, 1 + end, nil
 }
 
 // parts is a message of which sub-packages came.
