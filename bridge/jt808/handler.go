@@ -147,8 +147,9 @@ func (l *link) serve(ctx context.Context, f *Frame) error {
 	case TerminalAnswer, ParametersReply, LocationReply:
 		l.answered(ctx, f)
 		return nil
+	default:
+		return l.answer(ctx, f, Unsupported)
 	}
-	return l.answer(ctx, f, Unsupported)
 }
 
 func (l *link) answer(ctx context.Context, f *Frame, r Result) error {

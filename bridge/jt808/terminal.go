@@ -194,6 +194,7 @@ func (t *Terminal) take(f *Frame) {
 		body, _ := AppendParameters([]byte{byte(f.Serial >> 8), byte(f.Serial)}, list)
 		_, _ = t.send(ParametersReply, body, nil)
 		return
+	default: // Unsupported
 	}
 	_, _ = t.send(TerminalAnswer, Answer{f.Serial, f.ID, result}.Append(nil), nil)
 }
