@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package gb26875
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// Panel is a simulated transmitter with its fire panel. Its fields must not change
+// after Dial.
+type Panel struct {
+	Address Address
+	// Control is told what the centre orders; an error denies it. Nil takes all.
+	Control func(t Type, o Object) error
+	// State is what the centre reads.
+	State func() uint8
+
+	nc     net.Conn
+	mu     sync.Mutex
+	serial uint16
+	waits  map[uint16]chan *Frame
+	done   chan struct{}
+}
+
+// Dial connects and answers the centre until Close.
+func (p *Panel) Dial(ctx context.Context, addr string) error {
+	nc, err := new(net.Dialer).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("gb26875: %w", err)
+	}
+	p.nc, p.done, p.waits = nc, make(chan struct{}), make(map[uint16]chan *Frame)
+	go p.read()
+	return nil
+}
+
+// Report sends objects and waits until the centre confirms them.
+func (p *Panel) Report(ctx context.Context, t Type, all ...Object) error {
+	wait := make(chan *Frame, 1)
+	p.mu.Lock()
+	f := &Frame{Serial: p.serial, Version: [2]uint8{1, 0}, Time: time.Now(), From: p.Address, Command: Data}
+	p.serial++
+	p.waits[f.Serial] = wait
+	p.mu.Unlock()
+	if err := f.Put(t, all...); err != nil {
+		return err
+	}
+	if err := p.write(f); err != nil {
+		return err
+	}
+	select {
+	case got := <-wait:
+		if got.Command != Confirm {
+			return fmt.Errorf("gb26875: the centre answers %d", got.Command)
+		}
+		return nil
+	case <-p.done:
+		return fmt.Errorf("gb26875: connection ended")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *Panel) write(f *Frame) error {
+	b, err := f.Append(nil)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err = p.nc.Write(b)
+	return err
+}
+
+func (p *Panel) read() {
+	defer close(p.done)
+	var d Decoder
+	var buf []byte
+	chunk := make([]byte, 1024)
+	for {
+		n, err := p.nc.Read(chunk)
+		buf = append(buf, chunk[:n]...)
+		for len(buf) > 0 {
+			m, taken, _ := d.Decode(buf)
+			if taken == 0 {
+				break
+			}
+			buf = buf[taken:]
+			if f, ok := m.(*Frame); ok {
+				p.take(f)
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// take serves one frame of the centre.
+func (p *Panel) take(f *Frame) {
+	answer := &Frame{Serial: f.Serial, Version: f.Version, Time: time.Now(), From: p.Address, To: f.From, Command: Deny}
+	switch f.Command {
+	case Confirm, Deny:
+		p.mu.Lock()
+		wait := p.waits[f.Serial]
+		delete(p.waits, f.Serial)
+		p.mu.Unlock()
+		if wait != nil {
+			wait <- f
+		}
+		return
+	case Control:
+		all, err := f.Parse()
+		if err == nil && len(all) == 1 && (p.Control == nil || p.Control(f.Type, all[0]) == nil) {
+			answer.Command = Confirm
+		}
+	case Ask:
+		if f.Type == AskTransmitterState && p.State != nil && answer.Put(TransmitterState, Object{State: uint16(p.State()), Time: time.Now()}) == nil {
+			answer.Command = Reply
+		}
+	default:
+	}
+	_ = p.write(answer) // a loss shows in read
+}
+
+// Close ends the connection.
+func (p *Panel) Close() error {
+	err := p.nc.Close()
+	<-p.done
+	return err
+}
