@@ -46,7 +46,8 @@
 // When an action fails and a message started the scene, those that failed, and only
 // those, are tried again as the runner does for any rule: 3 times best-effort, and
 // at-least-once until they are done, others get through or they are among the dead
-// letters. The conditions are not judged again. After a crash all of them are
+// letters; meanwhile the scene waits, as a rule does whose sink is in trouble. The
+// conditions are not judged again. After a crash all of them are
 // carried out again. A run by the clock or by hand is not repeated; what failed
 // stands in its outcome and in the log.
 //

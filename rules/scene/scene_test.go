@@ -451,3 +451,28 @@ func TestReopen(t *testing.T) {
 		}
 	})
 }
+
+// A change that fails leaves the scene there was as it was.
+func TestPutRestores(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.put(`{"id":"s","triggers":[{"type":"message","sql":"SELECT * FROM '/a1Product01/+/user/old'"}],"actions":[{"type":"set","items":{"A":1}}]}`)
+		for _, text := range []string{
+			`{"id":"s","triggers":[{"type":"message","sql":"SELECT * FROM '/a1Product01/+/user/new'"},{"type":"message","sql":"SELECT"}],"actions":[{"type":"set","items":{"A":2}}]}`,
+			`{"id":"other","triggers":[{"type":"message","sql":"SELECT * FROM '/a1Product01/+/user/new'"},{"type":"message","sql":"SELECT"}],"actions":[{"type":"set","items":{"A":3}}]}`,
+		} {
+			err := w.set.Put(t.Context(), read(t, text))
+			if _, ok := errors.AsType[*sql.Error](err); !ok {
+				t.Error(err)
+			}
+		}
+		w.log.Say("a", "/a1Product01/a/user/new", "{}")
+		w.log.Say("a", "/a1Product01/a/user/old", "{}")
+		w.want(`a set {"A":1}`)
+		if list := w.runner.Rules(); len(list) != 1 || list[0].ID != "scene.s" {
+			t.Errorf("%+v", list)
+		}
+		if list := w.set.Entries(); len(list) != 1 || len(list[0].Triggers) != 1 {
+			t.Errorf("%+v", list)
+		}
+	})
+}
