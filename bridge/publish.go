@@ -17,8 +17,8 @@ import (
 const (
 	// sendTimeout is how long one attempt to send may take.
 	sendTimeout = 10 * time.Second
-	// sendTries is how often a message is sent over a living connection before it
-	// is dropped.
+	// sendTries is how often a message may fail, without an answer, before it is
+	// dropped; attempts without a connection do not count.
 	sendTries = 3
 	// retryPause keeps attempts apart while a loss is not noticed everywhere yet.
 	retryPause = 100 * time.Millisecond
@@ -210,7 +210,7 @@ func (b *Bridge) sendOne(m *member) bool {
 	ctx, cancel := context.WithTimeout(b.ctx, sendTimeout)
 	err := r.m.send(ctx, c)
 	cancel()
-	if again(err) && (!errors.Is(err, context.DeadlineExceeded) || r.mayRetry()) {
+	if err != nil && !refused(err) && (offline(err) || r.mayRetry()) {
 		m.mu.Lock()
 		m.sending = false
 		m.mu.Unlock()
@@ -236,19 +236,17 @@ func (b *Bridge) sendOne(m *member) bool {
 	return more
 }
 
-// mayRetry counts an attempt nobody answered and reports whether there is
-// another.
+// mayRetry counts an attempt that failed and reports whether there is another.
 func (r *Result) mayRetry() bool {
 	r.tries++
 	return r.tries < sendTries
 }
 
 func (b *Bridge) sent(m *member, r *Result, err error) {
-	_, refused := errors.AsType[*alink.CodeError](err)
 	switch {
 	case err == nil:
 		b.count.sent.Add(1)
-	case refused:
+	case refused(err):
 		b.count.refused.Add(1)
 		b.cfg.Logger.Warn("message refused", "identity", m.identity, "message", r.m.what, "error", err)
 	default:
@@ -258,8 +256,16 @@ func (b *Bridge) sent(m *member, r *Result, err error) {
 	r.resolve(err)
 }
 
-// again reports whether a message may be sent again after err.
-func again(err error) bool {
+// refused reports whether err is the platform's answer.
+func refused(err error) bool {
+	_, ok := errors.AsType[*alink.CodeError](err)
+	return ok
+}
+
+// offline reports whether err says that there is no connection, or that another
+// message of the device is under way whose answer names nobody: neither is the
+// message's fault. Other errors of transports may be.
+func offline(err error) bool {
 	return errors.Is(err, device.ErrOffline) || errors.Is(err, device.ErrClosed) || errors.Is(err, hal.ErrGone) ||
-		errors.Is(err, alink.ErrDuplicate) || errors.Is(err, context.DeadlineExceeded)
+		errors.Is(err, alink.ErrDuplicate)
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/openalink/iot/bridge"
 	"github.com/openalink/iot/bridge/gb26875"
 	"github.com/openalink/iot/bridge/jt808"
-	"github.com/openalink/iot/bridge/modbus"
 	"github.com/openalink/iot/device"
 	"github.com/openalink/iot/hal/mem"
 	"github.com/openalink/iot/hub"
