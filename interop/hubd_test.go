@@ -58,7 +58,7 @@ func startHubd(t *testing.T, args ...string) *hubd {
 	cmd := exec.Command(hubdProgram, append([]string{
 		"-data", filepath.Join(dir, "data"), "-provision", writeFleet(t, dir), "-api-key", apiKey, "-limits", "none",
 		"-any", "127.0.0.1:0", "-mqtt", "127.0.0.1:0", "-mqtts", "127.0.0.1:0", "-ws", "127.0.0.1:0",
-		"-wss", "127.0.0.1:0", "-http", "127.0.0.1:0", "-tls-cert", certificates.cert, "-tls-key", certificates.key,
+		"-wss", "127.0.0.1:0", "-https", "127.0.0.1:0", "-http", "127.0.0.1:0", "-tls-cert", certificates.cert, "-tls-key", certificates.key,
 	}, args...)...)
 	h := &hubd{addrs: map[string]string{}, log: &lockedBuffer{}, cmd: cmd}
 	cmd.Stderr = h.log

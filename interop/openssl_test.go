@@ -15,7 +15,7 @@ import (
 func TestOpenSSL(t *testing.T) {
 	openssl := needProgram(t, "openssl", "apt-get install openssl")
 	h := startHubd(t)
-	for _, listener := range []string{"mqtts", "wss", "any"} {
+	for _, listener := range []string{"mqtts", "wss", "https", "any"} {
 		for _, tt := range []struct{ version, suite string }{
 			{"-tls1", "AES128-SHA"},
 			{"-tls1_1", "AES256-SHA"},

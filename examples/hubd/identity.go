@@ -16,6 +16,7 @@ import (
 	"strconv"
 
 	"github.com/openalink/iot/auth"
+	"github.com/openalink/iot/hal/https"
 	"github.com/openalink/iot/hal/webauth"
 	"github.com/openalink/iot/hub"
 )
@@ -68,6 +69,25 @@ func clientCertificates(cfg *tls.Config, path string) error {
 	}
 	cfg.ClientAuth = tls.VerifyClientCertIfGiven
 	return nil
+}
+
+// deviceHandler is all that devices ask over HTTP.
+func deviceHandler(f flags, h *hub.Hub, own net.Addr, logger *slog.Logger) (http.Handler, error) {
+	before, err := webHandler(f, h, own, logger)
+	if err != nil {
+		return nil, err
+	}
+	posts, err := https.NewHandler(https.Config{Platform: h, Logger: logger})
+	if err != nil {
+		return nil, err
+	}
+	return withDownloads(h, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if https.Serves(r.URL.Path) {
+			posts.ServeHTTP(w, r)
+			return
+		}
+		before.ServeHTTP(w, r)
+	})), nil
 }
 
 // webHandler is what devices ask over HTTP before they connect.

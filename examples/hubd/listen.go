@@ -28,14 +28,14 @@ type servers struct {
 	logger     *slog.Logger
 	out        io.Writer
 	failed     chan error // of listeners that end by themselves
-	https      []*http.Server
-	any        *sniff.Server
-	tls        *tls.Config // made when first needed
+	web        []*http.Server
+	ports      []*sniff.Server // of -any and -https
+	tls        *tls.Config     // made when first needed
 }
 
 // listen opens every address asked for.
 func (s *servers) listen(f flags, h *hub.Hub) error {
-	if f.mqtts != "" || f.wss != "" || f.any != "" {
+	if f.mqtts != "" || f.wss != "" || f.https != "" || f.any != "" {
 		cfg, err := serverTLS(f, s.logger)
 		if err != nil {
 			return err
@@ -54,6 +54,7 @@ func (s *servers) listen(f flags, h *hub.Hub) error {
 		{"mqtts", f.mqtts, func(l net.Listener) error { return s.serveMQTT(tls.NewListener(l, s.tls)) }},
 		{"ws", f.ws, func(l net.Listener) error { return s.serveHTTP(l, s.door.WebSocket()) }},
 		{"wss", f.wss, func(l net.Listener) error { return s.serveHTTP(tls.NewListener(l, s.tls), s.door.WebSocket()) }},
+		{"https", f.https, func(l net.Listener) error { return s.serveHTTPS(l, f, h) }},
 		{"http", f.http, func(l net.Listener) error { return s.serveManagement(l, f, h) }},
 	} {
 		if l.addr == "" {
@@ -88,15 +89,32 @@ func (s *servers) serveMQTT(l net.Listener) error {
 // serveAny is the one port real SDKs use for everything. Management never
 // answers there.
 func (s *servers) serveAny(l net.Listener, f flags, h *hub.Hub) error {
-	handler, err := webHandler(f, h, l.Addr(), s.logger)
+	handler, err := deviceHandler(f, h, l.Addr(), s.logger)
 	if err != nil {
 		return err
 	}
-	s.any, err = sniff.New(sniff.Config{MQTT: s.door, HTTP: withDownloads(h, handler), TLS: s.tls, Logger: s.logger})
+	return s.servePort(l, sniff.Config{MQTT: s.door, HTTP: handler, TLS: s.tls, Logger: s.logger})
+}
+
+// serveHTTPS is what devices ask over HTTP, secured. HTTP/2 may be asked for in
+// the handshake or, as some SDKs do, just spoken.
+func (s *servers) serveHTTPS(l net.Listener, f flags, h *hub.Hub) error {
+	handler, err := deviceHandler(f, h, l.Addr(), s.logger)
 	if err != nil {
 		return err
 	}
-	s.watch(func() error { return s.any.Serve(l) }, sniff.ErrServerClosed)
+	secure := s.tls.Clone()
+	secure.NextProtos = []string{"h2", "http/1.1", "http/1.0"} // curl -0 offers nothing but the last
+	return s.servePort(l, sniff.Config{HTTP: handler, TLS: secure, Secure: true, Logger: s.logger})
+}
+
+func (s *servers) servePort(l net.Listener, cfg sniff.Config) error {
+	port, err := sniff.New(cfg)
+	if err != nil {
+		return err
+	}
+	s.ports = append(s.ports, port)
+	s.watch(func() error { return port.Serve(l) }, sniff.ErrServerClosed)
 	return nil
 }
 
@@ -107,7 +125,7 @@ func (s *servers) serveHTTP(l net.Listener, handler http.Handler) error {
 	}
 	srv.Protocols.SetHTTP1(true)
 	srv.Protocols.SetUnencryptedHTTP2(true) // consumers of groups speak it
-	s.https = append(s.https, srv)
+	s.web = append(s.web, srv)
 	s.watch(func() error { return srv.Serve(l) }, http.ErrServerClosed)
 	return nil
 }
@@ -136,11 +154,11 @@ func (s *servers) serveManagement(l net.Listener, f flags, h *hub.Hub) error {
 // shutdown drains: no new connections, answers first, then the ends.
 func (s *servers) shutdown(ctx context.Context) error {
 	errs := []error{s.forwarding.queues.Close()} // ends the streams of consumers
-	if s.any != nil {
-		errs = append(errs, s.any.Shutdown(ctx))
+	for _, port := range s.ports {
+		errs = append(errs, port.Shutdown(ctx))
 	}
 	errs = append(errs, s.door.Shutdown(ctx))
-	for _, srv := range s.https {
+	for _, srv := range s.web {
 		if err := srv.Shutdown(ctx); err != nil {
 			errs = append(errs, err, srv.Close())
 		}
@@ -149,11 +167,11 @@ func (s *servers) shutdown(ctx context.Context) error {
 }
 
 func (s *servers) close() {
-	if s.any != nil {
-		_ = s.any.Close()
+	for _, port := range s.ports {
+		_ = port.Close()
 	}
 	_ = s.door.Close()
-	for _, srv := range s.https {
+	for _, srv := range s.web {
 		_ = srv.Close()
 	}
 }

@@ -27,6 +27,7 @@ import (
 type flags struct {
 	data, provision               string
 	any, mqtt, mqtts, ws, wss     string
+	https                         string
 	http, apiKey, tlsCert, tlsKey string
 	limits, log, downloads        string
 	sealKey, clientCA, mqttHost   string
@@ -51,17 +52,18 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	set.SetOutput(usage)
 	set.StringVar(&f.data, "data", "", "folder for everything hubd keeps (required)")
 	set.StringVar(&f.provision, "provision", "", "file with products and devices to import")
-	set.StringVar(&f.any, "any", "", "address for devices of every kind: MQTT, WebSocket, registration over HTTP, and all of them over TLS, on one port")
+	set.StringVar(&f.any, "any", "", "address for devices of every kind: MQTT, WebSocket, posts and registration over HTTP, and all of them over TLS, on one port")
 	set.StringVar(&f.mqtt, "mqtt", "", "address for MQTT over TCP")
 	set.StringVar(&f.mqtts, "mqtts", "", "address for MQTT over TLS")
 	set.StringVar(&f.ws, "ws", "", "address for MQTT over WebSocket")
 	set.StringVar(&f.wss, "wss", "", "address for MQTT over secure WebSocket")
+	set.StringVar(&f.https, "https", "", "address for devices that post over HTTPS, and for registration, pre-authentication and downloads")
 	set.StringVar(&f.http, "http", "", "address for the management API and for registration")
 	set.StringVar(&f.tlsCert, "tls-cert", "", "PEM file with the TLS certificate; without one hubd makes its own")
 	set.StringVar(&f.tlsKey, "tls-key", "", "PEM file with its key")
 	set.StringVar(&f.apiKey, "api-key", "", "key that opens the management API; without one hubd makes its own")
 	set.StringVar(&f.limits, "limits", "default", "default, 2018, none, or a JSON file with fields of hub.Limits to change")
-	set.StringVar(&f.downloads, "downloads", "", "how devices reach this server for firmware and configurations, such as https://iot.example.com; served at /ota/ of -any and -http. Give no port: old devices do not understand one. Without it files go over MQTT")
+	set.StringVar(&f.downloads, "downloads", "", "how devices reach this server for firmware and configurations, such as https://iot.example.com; served at /ota/ of -any, -https and -http. Give no port: old devices do not understand one. Without it files go over MQTT")
 	set.StringVar(&f.sealKey, "seal-key", "", "file with 64 hex digits a line: the first key seals every secret in the store, the others open older ones")
 	set.StringVar(&f.clientCA, "client-ca", "", "PEM file with the authorities of device certificates")
 	set.StringVar(&f.mqttHost, "mqtt-host", "", "host:port that pre-authentication and bootstrap send devices to; without one the host they asked, and the port of -any")

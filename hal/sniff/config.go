@@ -28,9 +28,11 @@ type Handshake func(ctx context.Context, nc net.Conn) (net.Conn, error)
 
 // Config says what is behind the port.
 type Config struct {
-	MQTT   MQTT         // nil: MQTT connections are closed
-	HTTP   http.Handler // nil: HTTP requests other than WebSocket upgrades are not found
-	TLS    *tls.Config  // nil: TLS connections are closed; see hal.ServerTLS
+	MQTT MQTT         // nil: MQTT connections are closed
+	HTTP http.Handler // nil: HTTP requests other than WebSocket upgrades are not found
+	TLS  *tls.Config  // nil: TLS connections are closed; see hal.ServerTLS
+	// Secure closes connections that do not begin with a TLS handshake.
+	Secure bool
 	Logger *slog.Logger // nil discards
 
 	// Choose, when not nil, is asked which handshake a TLS client gets, given the

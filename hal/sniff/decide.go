@@ -17,17 +17,24 @@ const (
 	firstMQTT = 0x10 // a CONNECT
 )
 
-var errNoTLS = errors.New("sniff: no TLS here")
+var (
+	errNoTLS = errors.New("sniff: no TLS here")
+	errPlain = errors.New("sniff: nothing but TLS here")
+)
 
 // decide finds out what nc speaks and hands it on.
 func (s *Server) decide(nc net.Conn) {
 	defer s.recovered(nc)
 	_ = nc.SetDeadline(time.Now().Add(s.cfg.Timeout))
 	first, plain, err := peek(nc)
-	if err == nil && first == firstTLS {
+	switch {
+	case err != nil:
+	case first == firstTLS:
 		if plain, err = s.secure(plain); err == nil {
 			first, plain, err = peek(plain)
 		}
+	case s.cfg.Secure:
+		err = errPlain
 	}
 	if err == nil {
 		err = nc.SetDeadline(time.Time{})

@@ -306,6 +306,17 @@ func TestNotServed(t *testing.T) {
 	}
 }
 
+func TestSecureTakesNothingPlain(t *testing.T) {
+	p := open(t, new(haltest.FakeAccess), func(cfg *sniff.Config) { cfg.Secure = true })
+	expectEnd(t, p.addr, connect)
+	expectEnd(t, p.addr, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	tr := &http.Transport{TLSClientConfig: insecure}
+	defer tr.CloseIdleConnections()
+	if got := get(t, tr, "https://"+p.addr+"/"); !strings.Contains(got, "HTTP/1.1") {
+		t.Errorf("got %q over TLS", got)
+	}
+}
+
 func TestJunkEnds(t *testing.T) {
 	p := open(t, new(haltest.FakeAccess), nil)
 	for _, junk := range []string{"\x00\x01\x02", "get / http/1.1\r\n\r\n", "\xff"} {
