@@ -10,8 +10,9 @@ import (
 	"github.com/openalink/iot/auth"
 )
 
-// Transport connects a device to a platform. Adapters live in hal/mqtt, hal/mem
-// and, later, hal/https and hal/coap.
+// Transport connects a device to a platform. Adapters live in hal/mqtt, hal/https
+// and hal/mem; hal/dial makes one of a URL. What an adapter cannot do, such as
+// subscribing over HTTPS, is an error that wraps errors.ErrUnsupported.
 type Transport interface {
 	// Connect opens one connection. It returns when the platform accepted or
 	// refused the login or ctx ended; it never retries. A refusal is a

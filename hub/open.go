@@ -21,7 +21,7 @@ func (h *Hub) newSession(d *device, r *hal.ConnectRequest, l login) *session {
 		s.gw = new(gateway)
 	}
 	s.makeRaw(s)
-	if r.RemoteAddr != nil {
+	if r.RemoteAddr != nil && r.Kind == hal.Connection { // a request has no presence to show it
 		s.addr = r.RemoteAddr.String()
 	}
 	return s
