@@ -39,6 +39,8 @@ type Client struct {
 	// following tells that updateFirmware was begun.
 	following bool
 	closed    bool
+	kept      bool          // Connect succeeded: goroutines run until Close
+	reporting bool          // sendReports was begun
 	conn      hal.Conn      // nil while offline
 	online    chan struct{} // closed while online, replaced when offline
 	filters   []hal.Filter  // custom subscriptions, restored after each login
@@ -95,7 +97,8 @@ func (c *Client) Connect(ctx context.Context) error {
 	}
 	c.work.Go(c.keep)
 	c.work.Go(c.serve)
-	c.work.Go(c.sendReports)
+	c.kept = true
+	c.startReports()
 	return nil
 }
 

@@ -55,8 +55,18 @@ func (c *Client) enqueue(path string, params any) error {
 		return ErrQueueFull
 	}
 	c.queue = append(c.queue, report{path, payload})
+	c.startReports()
 	c.wakeReports()
 	return nil
+}
+
+// startReports begins sendReports with the first report: a gateway may have
+// thousands of sub-devices that never queue one. c.mu is held.
+func (c *Client) startReports() {
+	if c.kept && !c.closed && !c.reporting && len(c.queue) > 0 {
+		c.reporting = true
+		c.work.Go(c.sendReports)
+	}
 }
 
 func (c *Client) wakeReports() {
