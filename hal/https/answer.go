@@ -15,7 +15,6 @@ func write(w http.ResponseWriter, body []byte) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json;charset=utf-8")
 	header.Set("Content-Length", strconv.Itoa(len(body)))
-	header.Set("Cache-Control", "no-store")
 	_, _ = w.Write(body) // who is gone needs no answer
 }
 

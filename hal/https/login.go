@@ -28,7 +28,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
 		fail(w, CodeParam)
 		return
 	}
-	p.RemoteAddr = addrOf(r)
+	p.RemoteAddr = addr(r.RemoteAddr)
 	g, err := h.cfg.Platform.IssueToken(r.Context(), &p, auth.UseRequests)
 	if err != nil {
 		fail(w, loginCode(err))

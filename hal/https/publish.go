@@ -63,7 +63,7 @@ func (h *Handler) publish(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) enter(r *http.Request, token string) (hal.Session, error) {
 	acc, err := h.cfg.Platform.Connect(r.Context(), &hal.ConnectRequest{
 		Protocol: "http", Version: byte(r.ProtoMajor), Kind: hal.Request, Credential: auth.NewToken(token),
-		TLS: r.TLS, RemoteAddr: addrOf(r), Link: noLink{},
+		TLS: r.TLS, RemoteAddr: addr(r.RemoteAddr), Link: noLink{},
 	})
 	if err != nil {
 		return nil, err
