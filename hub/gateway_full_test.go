@@ -87,7 +87,9 @@ func TestFullGateway(t *testing.T) {
 	login := time.Since(start)
 	// The record in memory: the struct and what its names and secrets take.
 	record := int64(hub.RecordSize + len(subs[0].IotID) + 2*len(subs[0].Secret.Reveal()) + len(gw.id.String()))
-	time.Sleep(50 * time.Millisecond) // until the log is stored
+	for range p.hub.Logs(t.Context(), hub.LogQuery{}) { // asking waits until what was logged is stored
+		break
+	}
 	each := int64(heap()-before) / fullGateway
 	extra := p.register("one-more")
 	gw.wantCode(6400, topoAdd, []any{signedSub(extra)})
@@ -107,10 +109,9 @@ func TestFullGateway(t *testing.T) {
 	posts := time.Since(start)
 
 	gw.session.Close(hal.CauseReset)
-	for p.hub.Connected() > 0 {
-		time.Sleep(time.Millisecond)
+	for end := time.Now().Add(time.Minute); presenceEvents(t, p, subs[len(subs)-1].ID) < 2 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond) // the last to log in is the last to go
 	}
-	time.Sleep(50 * time.Millisecond)
 	own, err := p.hub.Presence(t.Context(), gw.id)
 	if err != nil {
 		t.Fatal(err)
@@ -137,4 +138,16 @@ func TestFullGateway(t *testing.T) {
 	if each-record > 1024 {
 		t.Errorf("a sub-device takes %d bytes of heap beyond its record, want at most 1024", each-record)
 	}
+}
+
+// presenceEvents counts what is stored of a device coming and going.
+func presenceEvents(t *testing.T, p *platform, id iot.DeviceID) (n int) {
+	t.Helper()
+	for _, err := range p.hub.PresenceEvents(t.Context(), id, time.Time{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	return n
 }

@@ -147,14 +147,16 @@ func TestDesiredReachesAnAbsentDeviceOnce(t *testing.T) {
 func TestWatchShadow(t *testing.T) {
 	bubble(t, hub.Config{}, func(t *testing.T, p *platform) {
 		d := p.register("lamp-1")
-		go func() {
+		var writing sync.WaitGroup
+		defer writing.Wait()
+		writing.Go(func() {
 			for i := range 3 {
 				synctest.Wait()
 				if _, err := p.hub.UpdateShadow(t.Context(), d.ID, wish(t, fmt.Sprintf(`{"n":%d}`, i)), 0); err != nil {
 					t.Error(err)
 				}
 			}
-		}()
+		})
 		var seen []uint64
 		for doc, err := range p.hub.WatchShadow(t.Context(), d.ID) {
 			if err != nil {
