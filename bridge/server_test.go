@@ -16,6 +16,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -135,7 +136,7 @@ func (p *peer) want(text string) {
 
 func (p *peer) wantEnd() {
 	p.t.Helper()
-	if got, err := p.read(); err == nil || errors.Is(err, context.DeadlineExceeded) {
+	if got, err := p.read(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		p.t.Fatalf("read %q, %v, want the end", got, err)
 	}
 }
