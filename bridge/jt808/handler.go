@@ -55,7 +55,8 @@ type Handler struct {
 	// Settings are the properties that are parameters of the terminal (table 12), by
 	// identifier: their ids. Their values are whole numbers of four bytes.
 	Settings map[string]uint32
-	// Code makes the code a terminal must show; nil makes one from Secret.
+	// Code makes the code a terminal must show; nil makes one from Secret. Codes it made
+	// are checked by bridge.Authenticator alone: set one with it.
 	Code func(phone string, r Register) (string, error)
 	// Secret keeps codes secret; empty makes the code the telephone number itself, as
 	// small servers do, and then anybody may pretend to be any terminal unless
