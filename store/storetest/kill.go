@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -42,7 +43,7 @@ func testKill(t *testing.T, openAt func(t *testing.T, dir string) store.Engine) 
 	for range kills {
 		acknowledged := runAndKill(t, dir, rand.IntN(3000))
 		e := openAt(t, dir)
-		counts, fewest := make([]int, crashWriters), 1<<40
+		counts, fewest := make([]int, crashWriters), math.MaxInt
 		for w, want := range acknowledged {
 			counts[w] = checkWriter(t, e, w, want)
 			fewest = min(fewest, counts[w])
