@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/openalink/iot/bridge"
 )
 
 // Panel is a simulated transmitter with its fire panel. Its fields must not change
@@ -77,26 +79,11 @@ func (p *Panel) write(f *Frame) error {
 
 func (p *Panel) read() {
 	defer close(p.done)
-	var d Decoder
-	var buf []byte
-	chunk := make([]byte, 1024)
-	for {
-		n, err := p.nc.Read(chunk)
-		buf = append(buf, chunk[:n]...)
-		for len(buf) > 0 {
-			m, taken, _ := d.Decode(buf)
-			if taken == 0 {
-				break
-			}
-			buf = buf[taken:]
-			if f, ok := m.(*Frame); ok {
-				p.take(f)
-			}
+	_ = bridge.ReadMessages(p.nc, new(Decoder), func(m any) {
+		if f, ok := m.(*Frame); ok {
+			p.take(f)
 		}
-		if err != nil {
-			return
-		}
-	}
+	}) // its connection ended
 }
 
 // take serves one frame of the centre.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"sync"
+
+	"github.com/openalink/iot/bridge"
 )
 
 // Terminal is a simulated terminal. Its fields must not change after Dial.
@@ -128,27 +130,11 @@ func (t *Terminal) send(id ID, body []byte, wait chan *Frame) (uint16, error) {
 
 func (t *Terminal) read() {
 	defer close(t.done)
-	var d Decoder
-	var buf []byte
-	chunk := make([]byte, 1024)
-	for {
-		n, err := t.nc.Read(chunk)
-		buf = append(buf, chunk[:n]...)
-		for len(buf) > 0 {
-			m, taken, _ := d.Decode(buf)
-			if taken == 0 {
-				break
-			}
-			buf = buf[taken:]
-			if f, ok := m.(*Frame); ok {
-				t.take(f)
-			}
+	t.err = bridge.ReadMessages(t.nc, new(Decoder), func(m any) {
+		if f, ok := m.(*Frame); ok {
+			t.take(f)
 		}
-		if err != nil {
-			t.err = err
-			return
-		}
-	}
+	})
 }
 
 // take serves one message of the platform.

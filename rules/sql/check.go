@@ -142,8 +142,7 @@ func callKinds(e *call) (Kinds, *fault) {
 		return 0, faultf(e.at, "", "%s stands alone in SELECT", e.fn.Name)
 	}
 	for i, x := range e.args {
-		if s, ok := x.(*star); ok && e.fn.star && len(e.args) == 1 {
-			_ = s
+		if _, ok := x.(*star); ok && e.fn.star && len(e.args) == 1 {
 			continue
 		}
 		k, f := kinds(x)
