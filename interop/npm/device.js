@@ -60,6 +60,10 @@ device.onShadow((res) => tell('shadow', { body: res }));
 
 const answer = (order) => (res) => tell('answer', { do: order.do, body: res });
 
+// The SDKs number updates of the shadow by the clock, in milliseconds: of two within
+// one, or within that of the platform's own, the second is refused.
+const later = (f) => setTimeout(f, 5);
+
 obey({
   post: (o) => device.postProps(o.params, answer(o)),
   event: (o) => device.postEvent(o.name, o.params, answer(o)),
@@ -67,9 +71,9 @@ obey({
   untag: (o) => device.deleteTags([o.name], answer(o)),
   publish: (o) => device.publish(o.topic, o.payload, { qos: 1 }, (err) => tell('published', { topic: o.topic, text: err ? String(err) : '' })),
   subscribe: (o) => device.subscribe(o.topic, { qos: 1 }, (err, granted) => tell('subscribed', { topic: o.topic, code: err ? 128 : granted[0].qos })),
-  reportShadow: (o) => device.postShadow(o.params),
+  reportShadow: (o) => later(() => device.postShadow(o.params)),
   readShadow: () => device.getShadow(),
-  deleteShadow: (o) => device.deleteShadow(o.params),
+  deleteShadow: (o) => later(() => device.deleteShadow(o.params)),
   config: (o) => device.getConfig(answer(o)),
   end: () => device.end(false, () => tell('ended')),
 });
