@@ -22,7 +22,8 @@ import (
 type Config struct {
 	// Gateways are the bridge's own identities at the platform. Identity may be a
 	// Self; Transport is the platform's endpoint (hal/mqtt, or hal/mem for a hub in
-	// the same process) and PreAuth the authentication endpoint.
+	// the same process) and PreAuth the authentication endpoint. Their order matters:
+	// devices are placed by it, and would move if it changed.
 	Gateways []device.GatewayConfig
 	// Identities maps original identities to devices: a Map, or OpenIdentities.
 	Identities Identities

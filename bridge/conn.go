@@ -200,10 +200,26 @@ func (c *Conn) Close(cause error) {
 	c.s.Logger.Debug("connection ended", "address", c.addr, "cause", cause)
 }
 
-// read is the goroutine of a TCP connection.
+// read is the goroutine of a TCP connection. It ends after the login, which needs
+// a deep stack, and leaves the rest to a fresh one.
 func (c *Conn) read() {
 	defer c.recovered()
-	c.Close(c.readAll())
+	in := &input{buf: make([]byte, idleBuffer)}
+	for c.Session() == nil {
+		if err := c.receive(in); err != nil {
+			c.Close(err)
+			return
+		}
+	}
+	c.s.work.Go(func() {
+		defer c.recovered()
+		for {
+			if err := c.receive(in); err != nil {
+				c.Close(err)
+				return
+			}
+		}
+	})
 }
 
 // recovered keeps a panic of a codec or handler to its connection.
@@ -214,36 +230,40 @@ func (c *Conn) recovered() {
 	}
 }
 
-func (c *Conn) readAll() error {
-	small := make([]byte, idleBuffer)
-	buf, n := small, 0
-	for {
-		if err := c.nc.SetReadDeadline(time.Now().Add(c.s.IdleTimeout)); err != nil {
-			return err
-		}
-		if n == len(buf) {
-			if n >= c.s.MaxMessage {
-				return fmt.Errorf("bridge: message of more than %d bytes", c.s.MaxMessage)
-			}
-			buf = append(buf, make([]byte, min(len(buf), c.s.MaxMessage-n))...)
-		}
-		got, err := c.nc.Read(buf[n:])
-		n += got
-		taken, failed := c.decode(buf[:n])
-		if failed != nil {
-			return failed
-		}
-		n = copy(buf, buf[taken:n])
-		if n == 0 {
-			buf = small
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return fmt.Errorf("%w: the device closed the connection", ErrOffline)
-		case err != nil:
-			return fmt.Errorf("bridge: read: %w", err)
-		}
+// input is what was read and not decoded.
+type input struct {
+	buf []byte
+	n   int
+}
+
+// receive reads once and serves what is complete.
+func (c *Conn) receive(in *input) error {
+	if err := c.nc.SetReadDeadline(time.Now().Add(c.s.IdleTimeout)); err != nil {
+		return err
 	}
+	if in.n == len(in.buf) {
+		if in.n >= c.s.MaxMessage {
+			return fmt.Errorf("bridge: message of more than %d bytes", c.s.MaxMessage)
+		}
+		in.buf = append(in.buf, make([]byte, min(len(in.buf), c.s.MaxMessage-in.n))...)
+	}
+	got, err := c.nc.Read(in.buf[in.n:])
+	in.n += got
+	taken, failed := c.decode(in.buf[:in.n])
+	if failed != nil {
+		return failed
+	}
+	in.n = copy(in.buf, in.buf[taken:in.n])
+	if in.n == 0 && len(in.buf) > idleBuffer {
+		in.buf = make([]byte, idleBuffer)
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%w: the device closed the connection", ErrOffline)
+	case err != nil:
+		return fmt.Errorf("bridge: read: %w", err)
+	}
+	return nil
 }
 
 // decode hands the messages in buf to the handler and returns how many bytes they

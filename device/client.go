@@ -24,12 +24,12 @@ type Client struct {
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
-	requests chan iot.Message
+	requests requests
 	reports  chan struct{} // capacity 1: a report or a connection came
 
 	gw       *Gateway        // of a gateway's own client
 	sub      *subDevice      // of a sub-device's
-	upgrades chan ota.Notice // capacity 1: the newest, filled by serve alone
+	upgrades chan ota.Notice // with Config.Firmware; capacity 1: the newest, filled by serve alone
 	updater  *ota.Updater    // nil before the first Connect and without Config.Firmware
 	applying sync.Mutex      // of a configuration
 
@@ -39,7 +39,7 @@ type Client struct {
 	// following tells that updateFirmware was begun.
 	following bool
 	closed    bool
-	kept      bool          // Connect succeeded: goroutines run until Close
+	kept      bool          // Connect succeeded
 	reporting bool          // sendReports was begun
 	conn      hal.Conn      // nil while offline
 	online    chan struct{} // closed while online, replaced when offline
@@ -56,10 +56,13 @@ func New(cfg Config) (*Client, error) {
 	return newClient(cfg, requestQueue), nil
 }
 
-func newClient(cfg Config, requests int) *Client {
+func newClient(cfg Config, waiting int) *Client {
 	c := &Client{
-		cfg: cfg, calls: alink.NewCalls(maxCalls), requests: make(chan iot.Message, requests),
-		reports: make(chan struct{}, 1), online: make(chan struct{}), upgrades: make(chan ota.Notice, 1),
+		cfg: cfg, calls: alink.NewCalls(maxCalls), requests: requests{most: waiting},
+		reports: make(chan struct{}, 1), online: make(chan struct{}),
+	}
+	if cfg.Firmware != nil {
+		c.upgrades = make(chan ota.Notice, 1)
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
@@ -95,11 +98,18 @@ func (c *Client) Connect(ctx context.Context) error {
 	if c.closed {
 		return ErrClosed
 	}
-	c.work.Go(c.keep)
-	c.work.Go(c.serve)
+	c.watch(c.conn, c.cfg.MinBackoff)
+	c.requests.open(c)
 	c.kept = true
 	c.startReports()
 	return nil
+}
+
+// spawn runs f unless the Client is closed; Close waits for it. c.mu is held.
+func (c *Client) spawn(f func()) {
+	if !c.closed {
+		c.work.Go(f)
+	}
 }
 
 // Device returns the device's name; zero before the first Connect.

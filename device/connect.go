@@ -129,37 +129,54 @@ func subscribe(ctx context.Context, conn hal.Conn, filters []hal.Filter) error {
 	return nil
 }
 
-// keep reconnects until the Client closes.
-func (c *Client) keep() {
-	backoff := c.cfg.MinBackoff
-	for {
-		c.mu.Lock()
-		conn := c.conn
-		c.mu.Unlock()
-		since := time.Now()
+// watch has the Client come back when conn ends. c.mu is held.
+func (c *Client) watch(conn hal.Conn, backoff time.Duration) {
+	since := time.Now()
+	again := func() { c.comeBack(conn, since, backoff) }
+	if sub, ok := conn.(*subConn); ok { // thousands of them need no goroutine each to wait
+		ended := func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.spawn(again)
+		}
+		if !sub.whenDone(ended) {
+			c.spawn(again)
+		}
+		return
+	}
+	c.spawn(func() {
 		select {
 		case <-conn.Done():
 		case <-c.ctx.Done():
-			_ = conn.Close()
+		}
+		again()
+	})
+}
+
+// comeBack logs in again after a connection, that was opened at since, ended.
+func (c *Client) comeBack(conn hal.Conn, since time.Time, backoff time.Duration) {
+	_ = conn.Close()
+	if c.ctx.Err() != nil {
+		return
+	}
+	c.lost()
+	if time.Since(since) > c.cfg.MaxBackoff {
+		backoff = c.cfg.MinBackoff // it was a good connection
+	}
+	for {
+		backoff = c.pause(backoff)
+		if c.ctx.Err() != nil {
 			return
 		}
-		_ = conn.Close()
-		c.lost()
-		if time.Since(since) > c.cfg.MaxBackoff {
-			backoff = c.cfg.MinBackoff // it was a good connection
+		err := c.login(c.ctx)
+		if err == nil {
+			break
 		}
-		for {
-			backoff = c.pause(backoff)
-			if c.ctx.Err() != nil {
-				return
-			}
-			err := c.login(c.ctx)
-			if err == nil {
-				break
-			}
-			c.cfg.Logger.Warn("login failed", "device", c.Device(), "error", err)
-		}
+		c.cfg.Logger.Warn("login failed", "device", c.Device(), "error", err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watch(c.conn, backoff)
 }
 
 // lost notes the end of a connection.

@@ -60,7 +60,9 @@ func (l *logins) init(cfg *GatewayConfig) error {
 func (g *Gateway) connected() {
 	g.logins.mu.Lock()
 	defer g.logins.mu.Unlock()
-	g.logins.gw = g
+	if g.logins.gw == nil { // the first time; a worker reads it without the lock
+		g.logins.gw = g
+	}
 	g.logins.start()
 }
 
@@ -120,12 +122,13 @@ func (l *logins) close() {
 	l.work.Wait()
 }
 
-// take returns the next batch, or nothing when there is no more to do now.
-func (l *logins) take(n int) []*subLogin {
+// take returns up to n that wait. Without any, and nothing else to do, the worker
+// must end.
+func (l *logins) take(n int, busy bool) []*subLogin {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.waiting) == 0 || l.closed || !l.gw.Online() {
-		l.running = false
+		l.running = busy
 		return nil
 	}
 	n = min(n, len(l.waiting))
@@ -134,38 +137,43 @@ func (l *logins) take(n int) []*subLogin {
 	return some
 }
 
-// run sends batches until nobody waits or the gateway is gone.
+// run sends batches until nobody waits or the gateway is gone. Those who come in
+// time for a request fill it up.
 func (l *logins) run() {
 	slots := make(chan struct{}, loginsAtOnce)
 	pace := time.NewTicker(l.every)
 	defer pace.Stop()
+	var ready []*subLogin // the platform knows them as sub-devices
 	for {
-		some := l.take(bindBatch)
-		if some == nil {
-			return
+		if len(ready) < l.batch {
+			some := l.take(bindBatch-len(ready), len(ready) > 0)
+			unbound, err := l.gw.unbound(some)
+			if err == nil && len(unbound) > 0 {
+				<-pace.C
+				l.bind(unbound)
+			}
+			if ready = append(ready, some...); len(ready) == 0 {
+				return
+			}
 		}
-		unbound, err := l.gw.unbound(some)
-		if err == nil && len(unbound) > 0 {
-			<-pace.C
-			l.bind(unbound)
-		}
-		for len(some) > 0 {
-			n := min(l.batch, len(some))
-			part := some[:n]
-			some = some[n:]
-			<-pace.C
-			slots <- struct{}{}
-			l.work.Go(func() {
-				defer func() { <-slots }()
-				l.send(part, pace.C)
-			})
-		}
+		<-pace.C
+		slots <- struct{}{}
+		n := min(l.batch, len(ready))
+		part := ready[:n:n]
+		ready = ready[n:]
+		l.work.Go(func() {
+			defer func() { <-slots }()
+			l.send(part, pace.C)
+		})
 	}
 }
 
 // unbound returns those of some the platform does not know as sub-devices. It
 // asks the platform once a connection.
 func (g *Gateway) unbound(some []*subLogin) ([]*subLogin, error) {
+	if len(some) == 0 {
+		return nil, nil
+	}
 	g.mu.Lock()
 	known := g.bound
 	g.mu.Unlock()

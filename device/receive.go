@@ -25,9 +25,7 @@ func (c *Client) receive(m iot.Message) {
 	if c.gw != nil && c.gw.route(&t, m) || c.answer(&t, m.Payload) {
 		return
 	}
-	select {
-	case c.requests <- m:
-	default:
+	if !c.requests.add(c, m) {
 		c.cfg.Logger.Error("request dropped: handlers are too slow", "topic", m.Topic)
 	}
 }
@@ -54,18 +52,6 @@ func (c *Client) answer(t *topic.Topic, payload []byte) bool {
 		return false
 	}
 	return true
-}
-
-// serve runs the handlers.
-func (c *Client) serve() {
-	for {
-		select {
-		case m := <-c.requests:
-			c.handle(m)
-		case <-c.ctx.Done():
-			return
-		}
-	}
 }
 
 // handle answers one request. A handler that panics costs that request.

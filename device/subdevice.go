@@ -128,13 +128,36 @@ type subConn struct {
 	s    *subDevice
 	id   iot.DeviceID
 	recv func(iot.Message)
-	once sync.Once
 	done chan struct{}
+
+	mu    sync.Mutex
+	ended bool
+	after func() // told of the end
 
 	closing atomic.Bool
 }
 
-func (c *subConn) end() { c.once.Do(func() { close(c.done) }) }
+func (c *subConn) end() {
+	c.mu.Lock()
+	first, after := !c.ended, c.after
+	c.ended = true
+	c.mu.Unlock()
+	if first {
+		close(c.done)
+		if after != nil {
+			after()
+		}
+	}
+}
+
+// whenDone has f called, once, by who ends the connection. It reports false when
+// that happened already.
+func (c *subConn) whenDone(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.after = f
+	return !c.ended
+}
 
 // Done implements hal.Conn.
 func (c *subConn) Done() <-chan struct{} { return c.done }

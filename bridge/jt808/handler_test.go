@@ -23,7 +23,12 @@ import (
 	"github.com/openalink/iot/iottest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleVar); role != "" { // a part of TestFleet
+		os.Exit(play(role))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // serve brings a hub, a bridge and a server up; the terminals are the numbers.
 func serve(t testing.TB, h *jt808.Handler, numbers ...string) (*iottest.Hub, bridge.Map, *bridge.Server) {

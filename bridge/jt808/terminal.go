@@ -185,6 +185,9 @@ func (t *Terminal) take(f *Frame) {
 	_, _ = t.send(TerminalAnswer, Answer{f.Serial, f.ID, result}.Append(nil), nil)
 }
 
+// Done is closed when the connection ended, whoever ended it.
+func (t *Terminal) Done() <-chan struct{} { return t.done }
+
 // Close ends the connection.
 func (t *Terminal) Close() error {
 	err := t.nc.Close()
