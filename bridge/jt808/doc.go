@@ -11,7 +11,7 @@
 // standard where both agree.
 //
 // The frames the tests decode are published with the JT808 library of SmallChi
-// (its README) and the Huabao decoder of Traccar (its tests). For 0x0104, 0x0201,
-// 0x0704 and the layout of 2019 no capture with stated values was at hand: they
-// are tested by round trips. Encrypted bodies (RSA) are not decoded.
+// (its README), the Huabao decoder of Traccar, xtream-codec of makeclan and
+// go-jt808 of cuteLittleDevil (their tests). Encrypted bodies (RSA) are not
+// decoded.
 package jt808
