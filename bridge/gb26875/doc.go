@@ -10,9 +10,8 @@
 // its source address, twelve hexadecimal digits, the high byte first. The codec
 // does no input or output and may be used alone.
 //
-// The standard has no complete frame as an example, and no public capture with
-// stated values was found: the tests build their frames by hand from the tables
-// of the standard (clauses 6.5.2 and 8) and otherwise rely on round trips. The
-// layout was compared with three public decoders: size of the head, place of the
-// length, extent of the checksum, sizes of the objects.
+// The standard has no complete frame as an example. The tests decode a frame and
+// objects that are published with the tests of codec_gb26875_3_2011 of
+// shootingfans, and frames built by hand from the tables of the standard (clauses
+// 6.5.2 and 8).
 package gb26875
