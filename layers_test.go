@@ -36,6 +36,7 @@ var layers = map[string][]string{
 	"hal/webauth":  {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},
 	"hal/https":    {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "github.com/tidwall/"},
 	"hal/dial":     {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "hal/https", "hal/mqtt", "github.com/tidwall/", "github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", "golang.org/x/"},
+	"hal/webhook":  {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/", "github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", "golang.org/x/"},
 	"hal/sniff":    {".", "topic", "auth", "hal", "store", "golang.org/x/sys/"},
 	// L2, rules
 	"rules/sql": {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},

@@ -22,7 +22,7 @@ func (c *Client) receive(m iot.Message) {
 		c.cfg.Logger.Warn("message on an illegal topic", "topic", m.Topic, "error", err)
 		return
 	}
-	if c.gw != nil && c.gw.route(&t, m) || c.answer(&t, m.Payload) {
+	if isEcho(&t) || c.gw != nil && c.gw.route(&t, m) || c.answer(&t, m.Payload) {
 		return
 	}
 	if !c.requests.add(c, m) {

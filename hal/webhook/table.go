@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package webhook
+
+import (
+	"errors"
+	"time"
+
+	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/hal"
+)
+
+var errTooMany = errors.New("webhook: too many clients")
+
+// full reports whether a new client has no place.
+func (s *Server) full(clientID string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed || s.clients[clientID] == nil && len(s.clients) >= s.cfg.MaxClients
+}
+
+func (s *Server) client(clientID string) *client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clients[clientID]
+}
+
+// add takes c in, in place of an older client with its id, which the broker is
+// about to disconnect.
+func (s *Server) add(c *client) error {
+	s.mu.Lock()
+	old := s.clients[c.id]
+	if s.closed || old == nil && len(s.clients) >= s.cfg.MaxClients {
+		s.mu.Unlock()
+		return errTooMany
+	}
+	s.clients[c.id] = c
+	s.mu.Unlock()
+	if old != nil {
+		c.owes.Store(time.Now().Add(owedFor).UnixNano())
+		old.end(hal.CauseKicked)
+	}
+	return nil
+}
+
+// owedFor is how long after a take-over the end of the older connection may be
+// announced.
+const owedFor = 10 * time.Second
+
+// owed reports, once, whether an announcement of an end is about the client that c
+// replaced, and not about c.
+func (c *client) owed() bool {
+	until := c.owes.Swap(0)
+	return until > time.Now().UnixNano()
+}
+
+// remove forgets c and the devices it spoke for.
+func (s *Server) remove(c *client, devices map[iot.DeviceID]struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.clients[c.id] == c {
+		delete(s.clients, c.id)
+	}
+	for id := range devices {
+		if s.devices[id] == c {
+			delete(s.devices, id)
+		}
+	}
+}
+
+// speaks notes that c speaks for a device: its own, or a sub-device of the
+// gateway it is. A silent client that did so before has no claim any more.
+func (s *Server) speaks(c *client, id iot.DeviceID) {
+	s.mu.Lock()
+	old := s.devices[id]
+	if s.clients[c.id] == c {
+		s.devices[id] = c
+	}
+	s.mu.Unlock()
+	if old != nil && old != c {
+		old.endIfAsleep()
+	}
+}
+
+func (s *Server) speaker(id iot.DeviceID) *client {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.devices[id]
+}
