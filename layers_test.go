@@ -35,7 +35,8 @@ var layers = map[string][]string{
 	"hal/mem":      {".", "topic", "auth", "hal", "store", "internal/inbox"},
 	"hal/webauth":  {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},
 	"hal/https":    {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "github.com/tidwall/"},
-	"hal/dial":     {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "hal/https", "hal/mqtt", "github.com/tidwall/", "github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", "golang.org/x/"},
+	"hal/coap":     {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "github.com/tidwall/", "github.com/pion/", "github.com/plgd-dev/go-coap/v3/message", "github.com/plgd-dev/go-coap/v3/udp/coder", "github.com/plgd-dev/go-coap/v3/pkg/", "golang.org/x/"},
+	"hal/dial":     {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "hal/coap", "hal/https", "hal/mqtt", "github.com/tidwall/", "github.com/pion/", "github.com/plgd-dev/go-coap/v3/", "github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", "golang.org/x/"},
 	"hal/webhook":  {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/", "github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", "golang.org/x/"},
 	"hal/sniff":    {".", "topic", "auth", "hal", "store", "golang.org/x/sys/"},
 	// L2, rules

@@ -64,7 +64,9 @@ func (c *Client) identify(ctx context.Context) (hal.Login, error) {
 	case c.cfg.PreAuth != nil:
 		return c.preAuth(ctx, id)
 	}
-	return c.loginWith(c.sign(id)), nil
+	l := c.loginWith(c.sign(id))
+	l.DeviceSecret = id.DeviceSecret
+	return l, nil
 }
 
 func (c *Client) preAuth(ctx context.Context, id hal.Identity) (hal.Login, error) {

@@ -51,3 +51,16 @@ type Registrar interface {
 	// of the documents (wire facts section 4.3).
 	Enroll(ctx context.Context, p *Proof) (auth.Secret, error)
 }
+
+// Keys is a further ability of an Access: keys made of a DeviceSecret, which
+// itself stays where it is. It is safe for concurrent use. Errors wrap
+// auth.ErrUnknownDevice, auth.ErrBadClientID or ErrOtherAuth, or are a
+// *RefusedError: disabled, not able to tell.
+type Keys interface {
+	// PSK returns the pre-shared key for the identity a device shows in a TLS or DTLS
+	// handshake (wire facts section 5.3). Who has it still has to log in.
+	PSK(ctx context.Context, identity auth.PSK) ([]byte, error)
+	// CoAPKey returns the key of a device's CoAP session without DTLS (wire facts
+	// section 7.3).
+	CoAPKey(ctx context.Context, id iot.DeviceID, random string) ([]byte, error)
+}

@@ -28,6 +28,9 @@ type Login struct {
 	Password     auth.Secret
 	KeepAlive    time.Duration
 	CleanSession bool
+	// DeviceSecret is there for transports whose connection is secured with keys made
+	// of it (CoAP). It is zero when the device logs in with something else.
+	DeviceSecret auth.Secret
 }
 
 // Conn is an open connection of a device. It is safe for concurrent use.

@@ -12,6 +12,7 @@ import (
 	"net/url"
 
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/hal/coap"
 	"github.com/openalink/iot/hal/https"
 	"github.com/openalink/iot/hal/mqtt"
 )
@@ -25,9 +26,10 @@ var ErrScheme = errors.New("dial: unknown scheme")
 //	mqtts, tls   MQTT over TLS
 //	ws, wss      MQTT over WebSocket
 //	https, http  single requests, see package https for what they cannot do
+//	coaps, coap  single requests over UDP, with DTLS and with AES, see package coap
 //
-// cfg verifies the server where there is TLS; nil does against the system's roots.
-// Nothing is connected yet.
+// cfg verifies the server where there is TLS; nil does against the system's roots,
+// and over coaps by a key made of the DeviceSecret. Nothing is connected yet.
 func New(rawURL string, cfg *tls.Config) (hal.Transport, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -41,6 +43,8 @@ func New(rawURL string, cfg *tls.Config) (hal.Transport, error) {
 		return &mqtt.Transport{URL: rawURL, TLS: cfg}, nil
 	case "https", "http":
 		return &https.Transport{URL: rawURL, TLS: cfg}, nil
+	case "coaps", "coap":
+		return &coap.Transport{URL: rawURL, TLS: cfg}, nil
 	}
 	return nil, fmt.Errorf("%w %q", ErrScheme, u.Scheme)
 }

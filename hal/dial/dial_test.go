@@ -20,6 +20,8 @@ func TestNew(t *testing.T) {
 		"wss://host/mqtt":  "*mqtt.Transport",
 		"https://host:443": "*https.Transport",
 		"http://[::1]:80":  "*https.Transport",
+		"coaps://host":     "*coap.Transport",
+		"coap://host:5683": "*coap.Transport",
 	} {
 		tr, err := dial.New(url, nil)
 		if got := fmt.Sprintf("%T", tr); err != nil || got != want {

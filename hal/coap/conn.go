@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coap
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/alink"
+	"github.com/openalink/iot/auth"
+	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/internal/inbox"
+)
+
+// conn is a login of a device. It implements hal.SubscribingConn, to say that
+// there are no subscriptions.
+type conn struct {
+	client  *client
+	timeout time.Duration
+	inbox   *inbox.Inbox
+	closing sync.Once
+
+	token string
+	// Without DTLS:
+	block cipher.Block
+	seq   uint64 // guarded by client's turn
+}
+
+func newConn(nc net.Conn, timeout, repeat time.Duration) *conn {
+	return &conn{client: newClient(nc, repeat), timeout: timeout}
+}
+
+// login proves who the device is and notes what it gets for that.
+func (c *conn) login(ctx context.Context, who credentials, symmetric bool) error {
+	body, err := alink.Marshal(who.body(symmetric))
+	if err != nil {
+		return fmt.Errorf("coap: %w", err)
+	}
+	a, err := c.client.do(ctx, func() (call, error) { return call{path: pathAuth, format: formatJSON, payload: body}, nil })
+	switch {
+	case err != nil:
+		return err
+	case a.code == CodeContent:
+	case a.code == CodeBadRequest, a.code == CodeUnauthorized:
+		return &hal.RefusedError{Reason: hal.BadCredentials, Err: a.err()}
+	default:
+		return &hal.RefusedError{Reason: hal.Unavailable, Err: a.err()}
+	}
+	var g struct {
+		Token, Random string
+		SeqOffset     uint64
+	}
+	if json.Unmarshal(a.payload, &g) != nil || g.Token == "" || symmetric && g.Random == "" {
+		return errReply
+	}
+	c.token = g.Token
+	if !symmetric {
+		return nil
+	}
+	c.seq = g.SeqOffset
+	c.block, err = aes.NewCipher(auth.CoAPKey(who.secret, g.Random))
+	return err
+}
+
+var errReply = errors.New("coap: the answer cannot be read")
+
+// Publish implements hal.Conn, with the same guarantee for every QoS: when it
+// returns nil, the platform kept the message, and what answers it is on its way to
+// recv. A *CodeError means that the platform did not take it; the Conn goes on
+// unless the code is about the token.
+func (c *conn) Publish(ctx context.Context, m iot.Message) error {
+	if len(m.Payload) > defaultMaxBody {
+		return &CodeError{Code: CodeTooLarge}
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.timeout)
+		defer cancel()
+	}
+	select {
+	case <-c.inbox.Done():
+		return hal.ErrGone
+	default:
+	}
+	a, err := c.client.do(ctx, func() (call, error) { return c.post(m) })
+	switch {
+	case errors.Is(err, errCall), err != nil && ctx.Err() != nil:
+		return err
+	case err != nil:
+		c.inbox.End()
+		return fmt.Errorf("%w: %w", hal.ErrGone, err)
+	case a.code == CodeUnauthorized, a.code == CodeBadOption: // what vendor firmware takes for the end of a token
+		c.inbox.End()
+		return fmt.Errorf("%w: %w", hal.ErrGone, a.err())
+	case a.code != CodeContent:
+		return a.err()
+	}
+	return c.hear(m.Topic, a.payload)
+}
+
+// post makes the request of a message. It is called in the request's turn.
+func (c *conn) post(m iot.Message) (call, error) {
+	r := call{path: pathTopic + "/" + strings.TrimPrefix(m.Topic, "/"), format: formatJSON, token: c.token, payload: m.Payload}
+	if c.block == nil {
+		return r, nil
+	}
+	r.seq = seal(nil, c.block, strconv.AppendUint(nil, c.seq, 10))
+	c.seq++
+	if len(m.Payload) > 0 {
+		r.payload = seal(nil, c.block, m.Payload)
+	}
+	return r, nil
+}
+
+// hear hands over what answers a message.
+func (c *conn) hear(topic string, answer []byte) error {
+	if len(answer) == 0 {
+		return nil
+	}
+	if c.block != nil {
+		var err error
+		if answer, err = unseal(c.block, answer); err != nil {
+			return err
+		}
+	}
+	c.inbox.Put(iot.Message{Topic: answerTopic(topic), Payload: answer})
+	return nil
+}
+
+// answerTopic is where over MQTT the answer to a message would arrive.
+func answerTopic(name string) string {
+	switch {
+	case strings.HasPrefix(name, "/ota/device/request/"):
+		return name
+	case strings.HasPrefix(name, "/shadow/update/"):
+		return "/shadow/get/" + strings.TrimPrefix(name, "/shadow/update/")
+	case strings.HasPrefix(name, "/ext/ntp/"):
+		return strings.TrimSuffix(name, "/request") + "/response"
+	}
+	return name + "_reply"
+}
+
+// Subscribe implements hal.SubscribingConn: it fails with ErrNoDownlink.
+func (c *conn) Subscribe(context.Context, []hal.Filter) ([]hal.Grant, error) {
+	return nil, ErrNoDownlink
+}
+
+// Unsubscribe implements hal.SubscribingConn: it fails with ErrNoDownlink.
+func (c *conn) Unsubscribe(context.Context, []string) error { return ErrNoDownlink }
+
+// Done implements hal.Conn.
+func (c *conn) Done() <-chan struct{} { return c.inbox.Done() }
+
+// Close implements hal.Conn. It must not be called from recv.
+func (c *conn) Close() error {
+	c.inbox.End()
+	c.inbox.Wait()
+	c.closing.Do(func() { _ = c.client.nc.Close() }) // nothing is lost with it
+	return nil
+}
