@@ -5,6 +5,7 @@ package main
 import (
 	"crypto/tls"
 	"net/http"
+	"strconv"
 	"testing"
 
 	iot "github.com/openalink/iot"
@@ -17,14 +18,19 @@ import (
 
 // The same program over every door hubd has: only the URL differs.
 func TestEveryURL(t *testing.T) {
-	h := startHubd(t, "-data", t.TempDir(), "-provision", fleetFile(t, 9), "-limits", "none", "-api-key", apiKey, "-http", "127.0.0.1:0",
-		"-any", "127.0.0.1:0", "-mqtt", "127.0.0.1:0", "-mqtts", "127.0.0.1:0", "-ws", "127.0.0.1:0", "-wss", "127.0.0.1:0", "-https", "127.0.0.1:0")
+	h := startHubd(t, "-data", t.TempDir(), "-provision", fleetFile(t, 12), "-limits", "none", "-api-key", apiKey, "-http", "127.0.0.1:0",
+		"-any", "127.0.0.1:0", "-mqtt", "127.0.0.1:0", "-mqtts", "127.0.0.1:0", "-ws", "127.0.0.1:0", "-wss", "127.0.0.1:0", "-https", "127.0.0.1:0",
+		"-coap", "127.0.0.1:0", "-coaps", "127.0.0.1:0")
 	for n, url := range []string{
 		"mqtt://" + h.addr["mqtt"], "mqtts://" + h.addr["mqtts"], "ws://" + h.addr["ws"] + "/mqtt", "wss://" + h.addr["wss"] + "/mqtt",
-		"https://" + h.addr["https"],
-		"mqtts://" + h.addr["any"], "wss://" + h.addr["any"] + "/mqtt", "https://" + h.addr["any"], "http://" + h.addr["any"],
+		"https://" + h.addr["https"], "coap://" + h.addr["coap"], "coaps://" + h.addr["coaps"],
+		"mqtts://" + h.addr["any"], "wss://" + h.addr["any"] + "/mqtt", "https://" + h.addr["any"], "http://" + h.addr["any"], "coaps://" + h.addr["coaps"],
 	} {
-		transport, err := dial.New(url, &tls.Config{InsecureSkipVerify: true}) // hubd made its own certificate
+		trust := &tls.Config{InsecureSkipVerify: true} // hubd made its own certificate
+		if n == 11 {
+			trust = nil // a key of the DeviceSecret instead
+		}
+		transport, err := dial.New(url, trust)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +50,7 @@ func TestEveryURL(t *testing.T) {
 		}
 		var values map[string]hub.Value
 		h.get("/api/v1/devices/"+productKey+"/"+name(n)+"/properties", &values)
-		if want := string(rune('0' + n)); string(values["n"].Value) != want {
+		if want := strconv.Itoa(n); string(values["n"].Value) != want {
 			t.Errorf("%s: values %v", url, values)
 		}
 		_ = c.Close()

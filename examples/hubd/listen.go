@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/openalink/iot/auth"
+	"github.com/openalink/iot/hal/coap"
 	"github.com/openalink/iot/hal/mqttd"
 	"github.com/openalink/iot/hal/sniff"
 	"github.com/openalink/iot/hub"
@@ -24,6 +25,7 @@ import (
 // servers are the listeners of hubd.
 type servers struct {
 	door       *mqttd.Server
+	coap       *coap.Server // nil without -coap and -coaps
 	forwarding *forwarding
 	logger     *slog.Logger
 	out        io.Writer
@@ -35,7 +37,7 @@ type servers struct {
 
 // listen opens every address asked for.
 func (s *servers) listen(f flags, h *hub.Hub) error {
-	if f.mqtts != "" || f.wss != "" || f.https != "" || f.any != "" {
+	if f.mqtts != "" || f.wss != "" || f.https != "" || f.any != "" || f.coaps != "" {
 		cfg, err := serverTLS(f, s.logger)
 		if err != nil {
 			return err
@@ -69,7 +71,7 @@ func (s *servers) listen(f flags, h *hub.Hub) error {
 		}
 		fmt.Fprintln(s.out, "listening", l.name, nl.Addr())
 	}
-	return nil
+	return s.listenUDP(f, h)
 }
 
 // watch runs a listener and reports its end unless it was asked to.
@@ -157,6 +159,9 @@ func (s *servers) shutdown(ctx context.Context) error {
 	for _, port := range s.ports {
 		errs = append(errs, port.Shutdown(ctx))
 	}
+	if s.coap != nil {
+		errs = append(errs, s.coap.Shutdown(ctx))
+	}
 	errs = append(errs, s.door.Shutdown(ctx))
 	for _, srv := range s.web {
 		if err := srv.Shutdown(ctx); err != nil {
@@ -169,6 +174,9 @@ func (s *servers) shutdown(ctx context.Context) error {
 func (s *servers) close() {
 	for _, port := range s.ports {
 		_ = port.Close()
+	}
+	if s.coap != nil {
+		_ = s.coap.Close()
 	}
 	_ = s.door.Close()
 	for _, srv := range s.web {

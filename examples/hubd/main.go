@@ -27,7 +27,7 @@ import (
 type flags struct {
 	data, provision               string
 	any, mqtt, mqtts, ws, wss     string
-	https                         string
+	https, coap, coaps            string
 	http, apiKey, tlsCert, tlsKey string
 	limits, log, downloads        string
 	sealKey, clientCA, mqttHost   string
@@ -58,6 +58,8 @@ func parse(args []string, usage io.Writer) (flags, error) {
 	set.StringVar(&f.ws, "ws", "", "address for MQTT over WebSocket")
 	set.StringVar(&f.wss, "wss", "", "address for MQTT over secure WebSocket")
 	set.StringVar(&f.https, "https", "", "address for devices that post over HTTPS, and for registration, pre-authentication and downloads")
+	set.StringVar(&f.coap, "coap", "", "address for devices that post over CoAP, encrypted without DTLS; devices expect ports 5682 and 5683, commas separate several")
+	set.StringVar(&f.coaps, "coaps", "", "address for devices that post over CoAP with DTLS; devices expect port 5684")
 	set.StringVar(&f.http, "http", "", "address for the management API and for registration")
 	set.StringVar(&f.tlsCert, "tls-cert", "", "PEM file with the TLS certificate; without one hubd makes its own")
 	set.StringVar(&f.tlsKey, "tls-key", "", "PEM file with its key")

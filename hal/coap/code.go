@@ -50,6 +50,7 @@ func (c Code) text() string {
 		return "message is too large"
 	case CodeInternal:
 		return "internal error"
+	case CodeContent:
 	}
 	return ""
 }

@@ -66,7 +66,7 @@ func TestCodes(t *testing.T) {
 		{"login, nothing", post("/auth", "", nil), coap.CodeBadRequest},
 		{"login without sign", post("/auth", "", []byte(`{"productKey":"a1LabPk00001","deviceName":"lab_dev_01","clientId":"c"}`)), coap.CodeBadRequest},
 		{"login without client id", post("/auth", "", []byte(`{"productKey":"a1LabPk00001","deviceName":"lab_dev_01","sign":"00"}`)), coap.CodeBadRequest},
-		{"long client id", post("/auth", "", []byte(`{"productKey":"a1LabPk00001","deviceName":"lab_dev_01","sign":"00","clientId":"` + strings.Repeat("c", 65) + `"}`)), coap.CodeBadRequest},
+		{"long client id", post("/auth", "", []byte(`{"productKey":"a1LabPk00001","deviceName":"lab_dev_01","sign":"00","clientId":"`+strings.Repeat("c", 65)+`"}`)), coap.CodeBadRequest},
 		{"bad name", post("/auth", "", []byte(`{"productKey":"a1LabPk00001","deviceName":"l/b","sign":"00","clientId":"c"}`)), coap.CodeBadRequest},
 		{"unknown sign method", post("/auth", "", []byte(`{"productKey":"a1LabPk00001","deviceName":"lab_dev_01","sign":"00","clientId":"c","signmethod":"md4"}`)), coap.CodeBadRequest},
 		{"wrong sign", post("/auth", "", []byte(signed("guess", lab))), coap.CodeBadRequest},
@@ -185,6 +185,7 @@ func TestRubbish(t *testing.T) {
 		s := p.speak(addr)
 		if addr == p.secure {
 			s = dialPSK(t, addr)
+			s.logsInAndPosts("before") // the session is there at both ends
 		}
 		for _, b := range [][]byte{{}, {0x40}, {0, 1, 2, 3}, {0x60, 0, 0, 1}, {0x70, 0, 0, 1}, {0x50, 0, 0, 1}, {0x40, 69, 0, 1}} {
 			_, _ = s.conn.Write(b)

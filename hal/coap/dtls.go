@@ -145,6 +145,8 @@ func (l *secure) run(ctx context.Context, k *link) {
 			l.s.cfg.Logger.Error("session panicked", "panic", v, "stack", string(debug.Stack()))
 		}
 	}()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // nobody hears what is still to be answered
 	conn, err := l.shake(ctx, k)
 	if err != nil {
 		l.s.cfg.Logger.Debug("handshake failed", "addr", k.remote.Load(), "error", err)

@@ -51,8 +51,8 @@ func withCookie(first, verify []byte) []byte {
 	length := len(b) - record
 	b[11], b[12] = byte(length>>8), byte(length)
 	length -= message
-	b[10]++                       // number of the record
-	b[record+5]++                 // number of the message
+	b[10]++                          // number of the record
+	b[record+5]++                    // number of the message
 	for _, at := range []int{1, 9} { // its length, and that of the one fragment
 		b[record+at], b[record+at+1], b[record+at+2] = 0, byte(length>>8), byte(length)
 	}

@@ -27,19 +27,18 @@ const maxOptions = 64
 
 // request is what a message asks. Its slices are parts of the datagram.
 type request struct {
-	typ       message.Type
-	id        uint16
-	token     message.Token // of CoAP: goes back with the response
-	post      bool
-	path      string // begins with a slash; empty for none
-	login     []byte // the token of the login
-	seq       []byte
-	format    int // Content-Format, -1 for none
-	accept    int // -1 for none
-	blocks    bool
-	unknown   bool // a critical option that is not known
-	payload   []byte
-	symmetric bool // what the payload is encrypted with was found
+	typ     message.Type
+	id      uint16
+	token   message.Token // of CoAP: goes back with the response
+	post    bool
+	path    string // begins with a slash; empty for none
+	login   []byte // the token of the login
+	seq     []byte
+	format  int // Content-Format, -1 for none
+	accept  int // -1 for none
+	blocks  bool
+	unknown bool // a critical option that is not known
+	payload []byte
 }
 
 // parseRequest reads a datagram. ok is false for what is not a request; what is
