@@ -4,8 +4,10 @@ package device
 
 import (
 	"context"
+	"errors"
 
 	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/topic"
 )
 
@@ -118,6 +120,10 @@ func (c *Client) sendReport(r report) bool {
 	}
 	m := iot.Message{Topic: topic.Sys(c.Device(), r.path), Payload: r.payload, QoS: iot.AtLeastOnce}
 	if err := conn.Publish(ctx, m); err != nil {
+		if _, rejected := errors.AsType[*hal.RejectedError](err); rejected && !errors.Is(err, hal.ErrThrottled) {
+			c.cfg.Logger.Error("report dropped: the platform does not process it", "topic", m.Topic, "error", err)
+			return true // it would never be taken
+		}
 		select { // the transport says why it is gone; until then there is no point in trying
 		case <-conn.Done():
 		case <-ctx.Done():

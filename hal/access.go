@@ -120,6 +120,14 @@ type Numbered interface {
 	MessageID() int64
 }
 
+// NumberedReceiver is a Session that tells the number with each outcome, for
+// connections that have many messages in flight.
+type NumberedReceiver interface {
+	// ReceiveNumbered is Receive; done is also given the platform's number of the
+	// message, zero when it has none.
+	ReceiveNumbered(ctx context.Context, m iot.Message, done func(id int64, answers []iot.Message, err error))
+}
+
 // Subscriber is a Session whose client may subscribe. The platform owns the
 // subscriptions: listeners keep none.
 type Subscriber interface {

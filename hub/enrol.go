@@ -99,7 +99,7 @@ func (h *Hub) handOut(ctx context.Context, d *device) (secret auth.Secret, err e
 // sections 4.4 and 4.5): the answer is pushed right behind the CONNACK, and the
 // connection is good for nothing else.
 func (h *Hub) enrolOver(ctx context.Context, r *hal.ConnectRequest, l login) (hal.Session, error) {
-	if r.TLS == nil && r.Protocol == "mqtt" && !h.plainRegistration {
+	if r.TLS == nil && r.Protocol != "mem" && !h.plainRegistration {
 		return nil, h.refuse(l, hal.NotAuthorized, CauseLoginKind, errors.New("hub: registration needs TLS"))
 	}
 	if err := h.verifyEnrolment(r, l); err != nil {

@@ -73,6 +73,18 @@ var (
 
 // Receive implements hal.Session.
 func (s *session) Receive(ctx context.Context, m iot.Message, done func([]iot.Message, error)) {
+	s.receive(ctx, m, nil, done)
+}
+
+// ReceiveNumbered implements hal.NumberedReceiver.
+func (s *session) ReceiveNumbered(ctx context.Context, m iot.Message, done func(int64, []iot.Message, error)) {
+	id := new(int64)
+	s.receive(ctx, m, id, func(answers []iot.Message, err error) { done(*id, answers, err) })
+}
+
+// receive takes a message in. The worker writes its number to id, if that is not
+// nil.
+func (s *session) receive(ctx context.Context, m iot.Message, id *int64, done func([]iot.Message, error)) {
 	if len(m.Payload) > s.h.limits.MessageBytes {
 		s.reject(m, CauseTooLarge, "")
 		done(nil, &hal.RejectedError{Err: ErrTooLarge})
@@ -93,7 +105,7 @@ func (s *session) Receive(ctx context.Context, m iot.Message, done func([]iot.Me
 		done(nil, errSessionEnded)
 		return
 	}
-	it := item{d: s.d, s: s, m: m, done: done, size: len(m.Payload)}
+	it := item{d: s.d, s: s, m: m, done: done, id: id, size: len(m.Payload)}
 	if s.req != nil {
 		s.putRequest(it)
 		return

@@ -40,6 +40,9 @@ func (sh *shard) uplink(b *batch, it *item, r *result) error {
 		return &hal.RejectedError{Err: err}
 	}
 	r.id = sh.h.ids.next(b.now)
+	if it.id != nil {
+		*it.id = r.id
+	}
 	if it.s.req != nil {
 		if err := it.s.heard(r.id); err != nil {
 			return err

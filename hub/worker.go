@@ -24,6 +24,7 @@ type item struct {
 	s     *session
 	m     iot.Message
 	done  func([]iot.Message, error)
+	id    *int64       // where the number of the message goes; nil for nowhere
 	event func(*batch) // nil for a message
 	subs  *subRequest  // a gateway's request about sub-devices, made ready
 	size  int          // bytes as they arrived

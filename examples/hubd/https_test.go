@@ -18,13 +18,14 @@ import (
 
 // The same program over every door hubd has: only the URL differs.
 func TestEveryURL(t *testing.T) {
-	h := startHubd(t, "-data", t.TempDir(), "-provision", fleetFile(t, 12), "-limits", "none", "-api-key", apiKey, "-http", "127.0.0.1:0",
+	h := startHubd(t, "-data", t.TempDir(), "-provision", fleetFile(t, 15), "-limits", "none", "-api-key", apiKey, "-http", "127.0.0.1:0",
 		"-any", "127.0.0.1:0", "-mqtt", "127.0.0.1:0", "-mqtts", "127.0.0.1:0", "-ws", "127.0.0.1:0", "-wss", "127.0.0.1:0", "-https", "127.0.0.1:0",
 		"-coap", "127.0.0.1:0", "-coaps", "127.0.0.1:0")
 	for n, url := range []string{
 		"mqtt://" + h.addr["mqtt"], "mqtts://" + h.addr["mqtts"], "ws://" + h.addr["ws"] + "/mqtt", "wss://" + h.addr["wss"] + "/mqtt",
 		"https://" + h.addr["https"], "coap://" + h.addr["coap"], "coaps://" + h.addr["coaps"],
 		"mqtts://" + h.addr["any"], "wss://" + h.addr["any"] + "/mqtt", "https://" + h.addr["any"], "http://" + h.addr["any"], "coaps://" + h.addr["coaps"],
+		"h2://" + h.addr["https"], "h2://" + h.addr["any"], "h2c://" + h.addr["any"],
 	} {
 		trust := &tls.Config{InsecureSkipVerify: true} // hubd made its own certificate
 		if n == 11 {

@@ -16,6 +16,7 @@ import (
 	"strconv"
 
 	"github.com/openalink/iot/auth"
+	"github.com/openalink/iot/hal/http2"
 	"github.com/openalink/iot/hal/https"
 	"github.com/openalink/iot/hal/webauth"
 	"github.com/openalink/iot/hub"
@@ -72,21 +73,24 @@ func clientCertificates(cfg *tls.Config, path string) error {
 }
 
 // deviceHandler is all that devices ask over HTTP.
-func deviceHandler(f flags, h *hub.Hub, own net.Addr, logger *slog.Logger) (http.Handler, error) {
-	before, err := webHandler(f, h, own, logger)
+func (s *servers) deviceHandler(f flags, h *hub.Hub, own net.Addr) (http.Handler, error) {
+	before, err := webHandler(f, h, own, s.logger)
 	if err != nil {
 		return nil, err
 	}
-	posts, err := https.NewHandler(https.Config{Platform: h, Logger: logger})
+	posts, err := https.NewHandler(https.Config{Platform: h, Logger: s.logger})
 	if err != nil {
 		return nil, err
 	}
 	return withDownloads(h, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if https.Serves(r.URL.Path) {
+		switch {
+		case https.Serves(r.URL.Path):
 			posts.ServeHTTP(w, r)
-			return
+		case http2.Serves(r.URL.Path):
+			s.channel.ServeHTTP(w, r)
+		default:
+			before.ServeHTTP(w, r)
 		}
-		before.ServeHTTP(w, r)
 	})), nil
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal/coap"
+	"github.com/openalink/iot/hal/http2"
 	"github.com/openalink/iot/hal/mqttd"
 	"github.com/openalink/iot/hal/sniff"
 	"github.com/openalink/iot/hub"
@@ -25,7 +26,8 @@ import (
 // servers are the listeners of hubd.
 type servers struct {
 	door       *mqttd.Server
-	coap       *coap.Server // nil without -coap and -coaps
+	coap       *coap.Server   // nil without -coap and -coaps
+	channel    *http2.Handler // connections and uploads over HTTP/2
 	forwarding *forwarding
 	logger     *slog.Logger
 	out        io.Writer
@@ -91,7 +93,7 @@ func (s *servers) serveMQTT(l net.Listener) error {
 // serveAny is the one port real SDKs use for everything. Management never
 // answers there.
 func (s *servers) serveAny(l net.Listener, f flags, h *hub.Hub) error {
-	handler, err := deviceHandler(f, h, l.Addr(), s.logger)
+	handler, err := s.deviceHandler(f, h, l.Addr())
 	if err != nil {
 		return err
 	}
@@ -101,7 +103,7 @@ func (s *servers) serveAny(l net.Listener, f flags, h *hub.Hub) error {
 // serveHTTPS is what devices ask over HTTP, secured. HTTP/2 may be asked for in
 // the handshake or, as some SDKs do, just spoken.
 func (s *servers) serveHTTPS(l net.Listener, f flags, h *hub.Hub) error {
-	handler, err := deviceHandler(f, h, l.Addr(), s.logger)
+	handler, err := s.deviceHandler(f, h, l.Addr())
 	if err != nil {
 		return err
 	}
@@ -155,7 +157,7 @@ func (s *servers) serveManagement(l net.Listener, f flags, h *hub.Hub) error {
 
 // shutdown drains: no new connections, answers first, then the ends.
 func (s *servers) shutdown(ctx context.Context) error {
-	errs := []error{s.forwarding.queues.Close()} // ends the streams of consumers
+	errs := []error{s.forwarding.queues.Close(), s.channel.Shutdown(ctx)} // they end requests that stay open
 	for _, port := range s.ports {
 		errs = append(errs, port.Shutdown(ctx))
 	}

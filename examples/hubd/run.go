@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/openalink/iot/hal/http2"
 	"github.com/openalink/iot/hal/mqttd"
 	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/hub/provision"
@@ -70,7 +71,12 @@ func run(ctx context.Context, f flags, out io.Writer) (err error) {
 		return err
 	}
 	defer door.Close()
-	s := &servers{door: door, forwarding: carry, logger: logger, out: out, failed: make(chan error, 8)}
+	channel, err := http2.NewHandler(http2.Config{Platform: h, Blobs: http2.NewFolder(files.uploads), Logger: logger})
+	if err != nil {
+		return err
+	}
+	defer channel.Close()
+	s := &servers{door: door, channel: channel, forwarding: carry, logger: logger, out: out, failed: make(chan error, 8)}
 	defer s.close()
 	if err := s.listen(f, h); err != nil {
 		return err

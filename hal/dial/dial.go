@@ -13,6 +13,7 @@ import (
 
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/coap"
+	"github.com/openalink/iot/hal/http2"
 	"github.com/openalink/iot/hal/https"
 	"github.com/openalink/iot/hal/mqtt"
 )
@@ -25,6 +26,7 @@ var ErrScheme = errors.New("dial: unknown scheme")
 //	mqtt, tcp    MQTT over TCP
 //	mqtts, tls   MQTT over TLS
 //	ws, wss      MQTT over WebSocket
+//	h2, h2c      HTTP/2, over TLS and without, see package http2
 //	https, http  single requests, see package https for what they cannot do
 //	coaps, coap  single requests over UDP, with DTLS and with AES, see package coap
 //
@@ -41,6 +43,8 @@ func New(rawURL string, cfg *tls.Config) (hal.Transport, error) {
 	switch u.Scheme {
 	case "mqtt", "tcp", "mqtts", "tls", "ws", "wss":
 		return &mqtt.Transport{URL: rawURL, TLS: cfg}, nil
+	case "h2", "h2c":
+		return &http2.Transport{URL: rawURL, TLS: cfg}, nil
 	case "https", "http":
 		return &https.Transport{URL: rawURL, TLS: cfg}, nil
 	case "coaps", "coap":

@@ -22,6 +22,8 @@ func TestNew(t *testing.T) {
 		"http://[::1]:80":  "*https.Transport",
 		"coaps://host":     "*coap.Transport",
 		"coap://host:5683": "*coap.Transport",
+		"h2://host":        "*http2.Transport",
+		"h2c://host:80":    "*http2.Transport",
 	} {
 		tr, err := dial.New(url, nil)
 		if got := fmt.Sprintf("%T", tr); err != nil || got != want {

@@ -28,6 +28,9 @@ func NewTransport(a hal.Access) *Transport { return &Transport{a} }
 
 // Connect implements hal.Transport.
 func (t *Transport) Connect(ctx context.Context, l hal.Login, recv func(iot.Message)) (hal.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	c := &conn{inbox: inbox.New(inboxSize, recv), turn: make(chan struct{}, 1)}
 	acc, err := t.access.Connect(ctx, &hal.ConnectRequest{
 		Protocol: "mem", Version: 4, ClientID: l.ClientID, UserName: l.UserName,

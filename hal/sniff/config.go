@@ -30,7 +30,9 @@ type Handshake func(ctx context.Context, nc net.Conn) (net.Conn, error)
 type Config struct {
 	MQTT MQTT         // nil: MQTT connections are closed
 	HTTP http.Handler // nil: HTTP requests other than WebSocket upgrades are not found
-	TLS  *tls.Config  // nil: TLS connections are closed; see hal.ServerTLS
+	// TLS secures connections; nil closes those that want it. See hal.ServerTLS. One
+	// without NextProtos names HTTP to clients that ask for HTTP, and nothing to others.
+	TLS *tls.Config
 	// Secure closes connections that do not begin with a TLS handshake.
 	Secure bool
 	Logger *slog.Logger // nil discards
@@ -52,6 +54,7 @@ func (cfg *Config) check() error {
 	if cfg.MQTT == nil && cfg.HTTP == nil {
 		return errNothing
 	}
+	cfg.TLS = answering(cfg.TLS)
 	if cfg.HTTP == nil {
 		cfg.HTTP = http.NotFoundHandler()
 	}

@@ -144,6 +144,23 @@ func TestHTTP2InsideTLSWithoutALPN(t *testing.T) {
 	}
 }
 
+// TestALPN: clients that ask for HTTP hear which, others are not refused for what
+// they ask.
+func TestALPN(t *testing.T) {
+	p := open(t, new(haltest.FakeAccess), nil)
+	for asked, want := range map[string]string{"h2": "h2", "http/1.1": "http/1.1", "mqtt": "", "x-amzn-mqtt-ca": ""} {
+		nc, err := (&tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{asked}}}).DialContext(t.Context(), "tcp", p.addr)
+		if err != nil {
+			t.Errorf("%s: %v", asked, err)
+			continue
+		}
+		if got := nc.(*tls.Conn).ConnectionState().NegotiatedProtocol; got != want {
+			t.Errorf("%s: agreed on %q, want %q", asked, got, want)
+		}
+		_ = nc.Close()
+	}
+}
+
 func get(t *testing.T, tr *http.Transport, url string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
