@@ -12,16 +12,21 @@ func (h *Hub) newSession(d *device, r *hal.ConnectRequest, l login) *session {
 	s := &session{
 		h: h, d: d, link: r.Link, clean: r.CleanSession,
 		extRRPC: l.extRRPC(),
-		ended:   make(chan struct{}), room: make(chan struct{}, 1), limited: h.rates.uplinkLimited(),
+		limited: h.rates.uplinkLimited(),
 	}
+	if r.Kind == hal.Request { // nobody waits for its end, and no revocation finds it
+		s.makeRaw(s)
+		return s
+	}
+	s.ended, s.room = make(chan struct{}), make(chan struct{}, 1)
 	if l.kind != loginSign {
 		s.proof = &shownProof{token: l.kind == loginToken || l.kind == loginConnNWL, cert: l.cert.Fingerprint()}
 	}
-	if d.product.gateway && r.Kind == hal.Connection {
+	if d.product.gateway {
 		s.gw = new(gateway)
 	}
 	s.makeRaw(s)
-	if r.RemoteAddr != nil && r.Kind == hal.Connection { // a request has no presence to show it
+	if r.RemoteAddr != nil {
 		s.addr = r.RemoteAddr.String()
 	}
 	return s

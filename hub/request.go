@@ -48,7 +48,7 @@ func (h *Hub) connectRequest(ctx context.Context, r *hal.ConnectRequest) (*sessi
 // signed count as guesses: one that is expired or revoked was right once, and a
 // right one is heard wherever others guess.
 func (h *Hub) bearer(ctx context.Context, r *hal.ConnectRequest, token auth.Token) (login, *device, error) {
-	c, err := h.tokens.current().Check(token.Bytes(), time.Now())
+	c, err := h.tokens.check(token.Bytes(), time.Now())
 	l := login{device: c.Device, kind: loginToken}
 	if err != nil {
 		if !errors.Is(err, auth.ErrTokenExpired) {

@@ -132,6 +132,10 @@ func (s *session) enter(ctx context.Context, size int) bool {
 		if items <= sessionItems && (bytes <= sessionBytes || items == 1) {
 			return true
 		}
+		if s.room == nil { // a request, which has one message
+			s.leave(size)
+			return false
+		}
 		s.waiting.Store(true)
 		s.items.Add(-1)
 		s.bytes.Add(-int64(size))

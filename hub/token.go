@@ -20,6 +20,8 @@ type tokens struct {
 	mu      sync.Mutex
 	keys    auth.TokenKeys
 	records []tokenKeyRecord
+
+	seen seen
 }
 
 // tokenKeyRecord is a key as stored.
@@ -184,7 +186,7 @@ func (h *Hub) disproved(p *hal.Proof, err error) error {
 
 // VerifyToken implements hal.Tokens.
 func (h *Hub) VerifyToken(ctx context.Context, token auth.Token, use auth.Use) (iot.DeviceID, error) {
-	c, err := h.tokens.current().Check(token.Bytes(), time.Now())
+	c, err := h.tokens.check(token.Bytes(), time.Now())
 	if err != nil {
 		return iot.DeviceID{}, err
 	}

@@ -11,10 +11,18 @@ import (
 // Answers are written by hand: devices read them with text scanners into small
 // buffers, keys in lower case (wire facts section 1 rows 27 and 28).
 
+// jsonType is shared by all headers: net/http reads it only.
+var jsonType = []string{"application/json;charset=utf-8"}
+
+// counted is how long a body net/http counts by itself.
+const counted = 2000
+
 func write(w http.ResponseWriter, body []byte) {
 	header := w.Header()
-	header.Set("Content-Type", "application/json;charset=utf-8")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header["Content-Type"] = jsonType
+	if len(body) > counted {
+		header.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	_, _ = w.Write(body) // who is gone needs no answer
 }
 
@@ -36,9 +44,9 @@ func granted(w http.ResponseWriter, token string) {
 }
 
 // kept answers a message: with its number, and in base64 what answers it, if
-// anything does.
-func kept(w http.ResponseWriter, id int64, answer []byte) {
-	b := appendHead(make([]byte, 0, 96+base64.StdEncoding.EncodedLen(len(answer))), CodeOK)
+// anything does. It writes over b.
+func kept(w http.ResponseWriter, b []byte, id int64, answer []byte) {
+	b = appendHead(b[:0], CodeOK)
 	b = strconv.AppendInt(append(b, `"messageId":`...), id, 10)
 	if len(answer) > 0 {
 		b = base64.StdEncoding.AppendEncode(append(b, `,"data":"`...), answer)

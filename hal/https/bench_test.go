@@ -5,11 +5,15 @@ package https_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -28,8 +32,8 @@ const benchConns = 100
 
 // BenchmarkPost is posts on 100 kept-alive connections, from the first byte to the
 // answer: Hub with its durable commit on bolt, Bare with a handler that reads the
-// body and answers as long a text. Ratio runs both in turn, a round of 4000 posts
-// each, and reports the median of hub to bare.
+// body and answers as long a text. The devices are a process of their own. Ratio runs both
+// in turn, a round of 4000 posts each, and reports the median of hub to bare.
 //
 //	go test ./hal/https -run '^$' -bench Post/Ratio -benchtime 15x
 func BenchmarkPost(b *testing.B) {
@@ -113,54 +117,118 @@ func durable(b *testing.B) *load {
 	})
 }
 
-// load is 100 devices, each with a connection. It speaks HTTP by hand, so that the
-// server is what is measured.
+// load is 100 devices in another process: this binary, in a role.
 type load struct {
-	b     *testing.B
-	conns [benchConns]poster
+	b   *testing.B
+	in  *json.Encoder
+	out *json.Decoder
 }
 
+// devicesVar tells a process that it is the devices.
+const devicesVar = "IOT_HTTPS_DEVICES"
+
+// fleet is what the devices are told first.
+type fleet struct {
+	Addr   string
+	Tokens []string
+}
+
+func newLoad(b *testing.B, addr string, token func(int) string) *load {
+	b.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), devicesVar+"=1")
+	cmd.Stderr = os.Stderr
+	in, errIn := cmd.StdinPipe()
+	out, errOut := cmd.StdoutPipe()
+	if err := errors.Join(errIn, errOut, cmd.Start()); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = in.Close()
+		if err := cmd.Wait(); err != nil {
+			b.Error(err)
+		}
+	})
+	l := &load{b, json.NewEncoder(in), json.NewDecoder(out)}
+	f := fleet{Addr: addr}
+	for n := range benchConns {
+		f.Tokens = append(f.Tokens, token(n))
+	}
+	if err := l.in.Encode(f); err != nil {
+		b.Fatal(err)
+	}
+	return l
+}
+
+// run makes n posts and returns how many a second.
+func (l *load) run(n int) (rate float64) {
+	if err := errors.Join(l.in.Encode(n), l.out.Decode(&rate)); err != nil {
+		l.b.Fatal(err)
+	}
+	return rate
+}
+
+// devices is the life of the other process.
+func devices() error {
+	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
+	var f fleet
+	if err := in.Decode(&f); err != nil {
+		return err
+	}
+	all, err := dial(f)
+	if err != nil {
+		return err
+	}
+	var n int
+	for in.Decode(&n) == nil {
+		rate, err := postAll(all, n)
+		if err == nil {
+			err = out.Encode(rate)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// poster is one device. It speaks HTTP by hand, so that the server is what is
+// measured.
 type poster struct {
 	nc      net.Conn
 	in      *bufio.Reader
 	request []byte
 }
 
-func newLoad(b *testing.B, addr string, token func(int) string) *load {
-	b.Helper()
-	l := &load{b: b}
+func dial(f fleet) (all []*poster, err error) {
 	const body = `{"id":"1","version":"1.0","params":{"Temperature":21.5,"Power":1,"Mode":"auto","Humidity":47},"method":"thing.event.property.post"}`
-	for n := range l.conns {
+	for n, token := range f.Tokens {
 		request := fmt.Appendf(nil, "POST /topic/sys/%s/lab_dev_%02d/thing/event/property/post HTTP/1.1\r\nHost: x\r\nPassword: %s\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n%s",
-			lab.Product, n, token(n), len(body), body)
-		nc, err := net.Dial("tcp", addr)
+			lab.Product, n, token, len(body), body)
+		nc, err := net.Dial("tcp", f.Addr)
 		if err != nil {
-			b.Fatal(err)
+			return nil, err
 		}
-		b.Cleanup(func() { _ = nc.Close() })
-		l.conns[n] = poster{nc, bufio.NewReader(nc), request}
+		all = append(all, &poster{nc, bufio.NewReader(nc), request})
 	}
-	return l
+	return all, nil
 }
 
-// run makes n posts and returns how many a second.
-func (l *load) run(n int) float64 {
+func postAll(all []*poster, n int) (float64, error) {
 	var left atomic.Int64
 	left.Store(int64(n))
-	var all sync.WaitGroup
+	errs := make([]error, len(all))
+	var posting sync.WaitGroup
 	start := time.Now()
-	for i := range l.conns {
-		all.Go(func() {
-			for left.Add(-1) >= 0 {
-				if err := l.conns[i].post(); err != nil {
-					l.b.Error(err)
-					return
-				}
+	for i, p := range all {
+		posting.Go(func() {
+			for left.Add(-1) >= 0 && errs[i] == nil {
+				errs[i] = p.post()
 			}
 		})
 	}
-	all.Wait()
-	return float64(n) / time.Since(start).Seconds()
+	posting.Wait()
+	return float64(n) / time.Since(start).Seconds(), errors.Join(errs...)
 }
 
 // post sends the request and reads its answer.

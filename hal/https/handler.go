@@ -57,8 +57,8 @@ const (
 // instead of a redirect. It is safe for concurrent use and keeps nothing between
 // requests.
 type Handler struct {
-	cfg     Config
-	buffers sync.Pool // of *bytes.Buffer
+	cfg       Config
+	exchanges sync.Pool // of *exchange
 }
 
 // NewHandler makes a Handler. It fails without a platform.
@@ -78,7 +78,7 @@ func NewHandler(cfg Config) (*Handler, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{cfg: cfg, buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }}}, nil
+	return &Handler{cfg: cfg, exchanges: sync.Pool{New: newExchange}}, nil
 }
 
 // The paths served.
@@ -115,21 +115,6 @@ func (h *Handler) recovered(w http.ResponseWriter, r *http.Request) {
 	if p := recover(); p != nil {
 		h.cfg.Logger.Error("request panicked", "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
 		fail(w, CodeCommon)
-	}
-}
-
-// maxPooled keeps an unusually large buffer from staying in memory.
-const maxPooled = 16 << 10
-
-func (h *Handler) buffer() *bytes.Buffer {
-	b, _ := h.buffers.Get().(*bytes.Buffer)
-	b.Reset()
-	return b
-}
-
-func (h *Handler) recycle(b *bytes.Buffer) {
-	if b.Cap() <= maxPooled {
-		h.buffers.Put(b)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,16 @@ import (
 	"github.com/openalink/iot/store/mem"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(devicesVar) != "" { // of BenchmarkPost
+		if err := devices(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // lab is device A of the wire facts, section 23.
 var lab = iot.DeviceID{Product: "a1LabPk00001", Name: "lab_dev_01"}

@@ -17,8 +17,9 @@ import (
 
 // login serves /auth.
 func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
-	b := h.buffer()
-	defer h.recycle(b)
+	x := h.exchange()
+	defer h.recycle(x)
+	b := &x.body
 	if !h.body(w, r, b, min(maxLogin, h.cfg.MaxBody)) {
 		fail(w, CodeParam)
 		return

@@ -13,10 +13,43 @@ import (
 	"github.com/openalink/iot/hal"
 )
 
-// outcome is what became of a message.
-type outcome struct {
+// exchange is a message under way and what becomes of it. It is used again and
+// again, so that a request allocates little.
+type exchange struct {
+	body   bytes.Buffer
 	answer []byte
 	err    error
+	done   chan struct{}              // capacity 1
+	finish func([]iot.Message, error) // bound once
+}
+
+func newExchange() any {
+	x := &exchange{done: make(chan struct{}, 1)}
+	x.finish = func(answers []iot.Message, err error) {
+		x.err = err
+		if len(answers) > 0 {
+			x.answer = append(x.answer, answers[0].Payload...)
+		}
+		x.done <- struct{}{}
+	}
+	return x
+}
+
+// maxPooled keeps an unusually large buffer from staying in memory.
+const maxPooled = 16 << 10
+
+func (h *Handler) exchange() *exchange {
+	x, _ := h.exchanges.Get().(*exchange)
+	return x
+}
+
+func (h *Handler) recycle(x *exchange) {
+	if x.body.Cap()+cap(x.answer) > maxPooled {
+		return
+	}
+	x.body.Reset()
+	x.answer, x.err = x.answer[:0], nil
+	h.exchanges.Put(x)
 }
 
 // publish serves /topic/{topic}. A message counts as QoS 1: the response follows
@@ -27,36 +60,42 @@ func (h *Handler) publish(w http.ResponseWriter, r *http.Request) {
 		fail(w, CodeTokenNull)
 		return
 	}
+	x := h.exchange()
+	if h.carry(w, r, token, x) { // nor after a panic
+		h.recycle(x)
+	}
+}
+
+// carry reports false when the client went away, and x is the platform's still.
+func (h *Handler) carry(w http.ResponseWriter, r *http.Request, token string, x *exchange) bool {
 	topic := r.URL.Path[len(pathTopic)-1:]
-	b := h.buffer()
-	if len(topic) == 1 || !h.body(w, r, b, h.cfg.MaxBody) {
-		h.recycle(b)
+	if len(topic) == 1 || !h.body(w, r, &x.body, h.cfg.MaxBody) {
 		fail(w, CodeParam)
-		return
+		return true
 	}
 	session, err := h.enter(r, token)
 	if err != nil {
-		h.recycle(b)
 		fail(w, tokenCode(err))
-		return
+		return true
 	}
-	m := iot.Message{Topic: topic, Payload: withoutNUL(topic, b.Bytes()), QoS: iot.AtLeastOnce}
-	done := make(chan outcome, 1)
-	session.Receive(r.Context(), m, func(answers []iot.Message, err error) {
-		o := outcome{err: err}
-		if len(answers) > 0 {
-			o.answer = bytes.Clone(answers[0].Payload)
-		}
-		done <- o
-	})
+	session.Receive(r.Context(), iot.Message{Topic: topic, Payload: withoutNUL(topic, x.body.Bytes()), QoS: iot.AtLeastOnce}, x.finish)
 	select {
-	case o := <-done:
-		h.recycle(b)
+	case <-x.done:
 		session.Close(hal.CauseClient)
-		answer(w, session, o)
-	case <-r.Context().Done(): // the bytes are the platform's until done
+	case <-r.Context().Done():
 		session.Close(hal.CauseReset)
+		return false
 	}
+	if x.err != nil {
+		fail(w, publishCode(x.err))
+		return true
+	}
+	var id int64
+	if n, ok := session.(hal.Numbered); ok {
+		id = n.MessageID()
+	}
+	kept(w, x.body.Bytes(), id, x.answer)
+	return true
 }
 
 // enter opens the session of one request.
@@ -69,18 +108,6 @@ func (h *Handler) enter(r *http.Request, token string) (hal.Session, error) {
 		return nil, err
 	}
 	return acc.Session, nil
-}
-
-func answer(w http.ResponseWriter, s hal.Session, o outcome) {
-	if o.err != nil {
-		fail(w, publishCode(o.err))
-		return
-	}
-	var id int64
-	if n, ok := s.(hal.Numbered); ok {
-		id = n.MessageID()
-	}
-	kept(w, id, o.answer)
 }
 
 // withoutNUL drops the zero bytes behind JSON: on topics of the platform always,
