@@ -200,3 +200,25 @@ func TestRubbish(t *testing.T) {
 		}
 	}
 }
+
+// Datagrams that are no DTLS, or too short for what they say they are, reach
+// nobody and stop nothing.
+func TestRubbishForDTLS(t *testing.T) {
+	p := serve(t, hub.NoLimits(), nil)
+	s := p.speak(p.secure)
+	for kind := range 30 {
+		for size := range 40 {
+			b := make([]byte, size)
+			if size > 0 {
+				b[0] = byte(kind)
+			}
+			if size > 13 {
+				b[13] = byte(size % 4)
+			}
+			if _, err := s.conn.Write(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	dialPSK(t, p.secure).logsInAndPosts("after rubbish")
+}

@@ -45,7 +45,7 @@ type Config struct {
 	// In either half the newest replaces the oldest.
 	MaxHandshakes int
 	// MaxMemory is how many bytes DTLS sessions may take; 0 means 256 MB. A session
-	// is counted as 32 KB. The one that was silent longest makes room for a new one.
+	// is counted as 48 KB. The one that was silent longest makes room for a new one.
 	MaxMemory int
 	// MaxSessions is how many sessions with AES there may be; 0 means 100,000, of
 	// about 1 KB. The one that was silent longest makes room for a new one.
@@ -67,7 +67,7 @@ const (
 	defaultMaxSessions      = 100_000
 	defaultMaxRequests      = 4096
 
-	sessionMemory = 32 << 10 // of a DTLS session, goroutines and buffers of the library included
+	sessionMemory = 48 << 10 // of a DTLS session, goroutines and buffers of the library included
 )
 
 // complete fills in what was left to choose.

@@ -3,7 +3,9 @@
 package coap
 
 import (
+	"context"
 	"crypto/aes"
+	"net"
 
 	"github.com/pion/dtls/v3"
 
@@ -44,4 +46,21 @@ func (w *Window) Take(n uint64) bool {
 	}
 	w.w.take(n)
 	return true
+}
+
+// Handle has a server take one datagram and returns what it sends.
+func (s *Server) Handle(datagram []byte, secure bool) (sent [][]byte) {
+	b := s.buffer()
+	*b = (*b)[:copy(*b, datagram)]
+	p := &peer{
+		secure: secure,
+		remote: func() net.Addr { return new(net.UDPAddr) },
+		send:   func(raw []byte) { sent = append(sent, raw) },
+		leave:  func() {},
+	}
+	s.slots <- struct{}{}
+	if x := s.begin(context.Background(), p, b); x != nil {
+		x.await()
+	}
+	return sent
 }

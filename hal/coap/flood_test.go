@@ -149,7 +149,7 @@ func shake(t *testing.T, addr string, first []byte, n int) (proven bool) {
 
 // The tables are bounded by what is configured.
 func TestSessionsAreBounded(t *testing.T) {
-	p := serve(t, hub.NoLimits(), func(cfg *coap.Config) { cfg.MaxMemory, cfg.MaxSessions = 3*32<<10, 3 })
+	p := serve(t, hub.NoLimits(), func(cfg *coap.Config) { cfg.MaxMemory, cfg.MaxSessions = 3*48<<10, 3 })
 	var secure []*speaker
 	var plain []*login
 	s := p.speak(p.plain)

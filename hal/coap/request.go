@@ -23,7 +23,7 @@ const (
 )
 
 // maxOptions is how many options a message may have.
-const maxOptions = 64
+const maxOptions = 32
 
 // request is what a message asks. Its slices are parts of the datagram.
 type request struct {
