@@ -3,6 +3,7 @@
 package hub
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func TestSeenTokenExpires(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if c, err := tk.check([]byte(token.Reveal()), now.Add(time.Hour)); err != auth.ErrTokenExpired || c.Device.Name != "lamp" {
+	if c, err := tk.check([]byte(token.Reveal()), now.Add(time.Hour)); !errors.Is(err, auth.ErrTokenExpired) || c.Device.Name != "lamp" {
 		t.Errorf("%v %v", c, err)
 	}
 	if len(tk.seen.young) != 1 {
