@@ -32,6 +32,7 @@ type Client struct {
 	upgrades chan ota.Notice // with Config.Firmware; capacity 1: the newest, filled by serve alone
 	updater  *ota.Updater    // nil before the first Connect and without Config.Firmware
 	applying sync.Mutex      // of a configuration
+	oneWay   sync.Once       // told that the transport has no way down
 
 	mu      sync.Mutex
 	id      hal.Identity

@@ -36,6 +36,7 @@ func (c *Client) login(ctx context.Context) error {
 		_ = conn.Close()
 		return err
 	}
+	c.unheard(conn)
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
@@ -53,6 +54,16 @@ func (c *Client) login(ctx context.Context) error {
 		f(c.ctx)
 	}
 	return nil
+}
+
+// unheard tells, once, that handlers will never be called: over some transports
+// nothing reaches a device but answers.
+func (c *Client) unheard(conn hal.Conn) {
+	o, ok := conn.(hal.OneWay)
+	if !ok || !c.cfg.Handlers.asked() {
+		return
+	}
+	c.oneWay.Do(func() { c.cfg.Logger.Warn("handlers are not called", "device", c.Device(), "error", o.NoDownlink()) })
 }
 
 // sign makes the login of a device with its secret.

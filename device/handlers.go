@@ -14,7 +14,8 @@ import (
 // Handlers answer what the platform asks. A nil handler answers with an error
 // code where an answer is due. They run one at a time, in the order of arrival,
 // on a goroutine of the Client, and may call the Client's methods. The context
-// ends when the Client closes.
+// ends when the Client closes. Over HTTPS and CoAP, where nothing reaches a device
+// but answers, they are not called; Config.Logger is told so.
 //
 // An error becomes the answer's code: that of an *alink.CodeError, else 500
 // without a word of its text. Devices have codes of their own from 100000 to
@@ -61,6 +62,12 @@ type Handlers struct {
 // ServiceFunc is a service of the device: arguments in, output out, anything
 // encoding/json writes as an object, or nil.
 type ServiceFunc func(ctx context.Context, args json.RawMessage) (any, error)
+
+// asked reports whether any handler waits for what the platform asks by itself.
+func (h *Handlers) asked() bool {
+	return h.SetProperties != nil || h.GetProperties != nil || len(h.Services) > 0 || h.Service != nil || h.RRPC != nil ||
+		h.Raw != nil || h.Message != nil || h.Desired != nil || h.Upgrade != nil || h.Enabled != nil || h.Deleted != nil || h.Request != nil
+}
 
 // Service makes a ServiceFunc of a function with typed arguments and output.
 // Arguments that do not fit In are answered with alink.CodeBadParams.

@@ -54,3 +54,11 @@ type SubscribingConn interface {
 	// Unsubscribe drops filters.
 	Unsubscribe(ctx context.Context, filters []string) error
 }
+
+// OneWay is a Conn over which nothing reaches the device but answers to what it
+// publishes.
+type OneWay interface {
+	Conn
+	// NoDownlink returns the error that subscribing fails with.
+	NoDownlink() error
+}

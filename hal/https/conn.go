@@ -133,6 +133,9 @@ func answerTopic(name string) string {
 	return name + "_reply"
 }
 
+// NoDownlink implements hal.OneWay.
+func (c *conn) NoDownlink() error { return ErrNoDownlink }
+
 // Subscribe implements hal.SubscribingConn: it fails with ErrNoDownlink.
 func (c *conn) Subscribe(context.Context, []hal.Filter) ([]hal.Grant, error) {
 	return nil, ErrNoDownlink

@@ -3,8 +3,11 @@
 package https_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -68,9 +71,16 @@ func TestDeviceOverHTTPS(t *testing.T) {
 
 func TestNoDownlink(t *testing.T) {
 	p := serve(t, hub.NoLimits(), nil)
-	c := p.device(nil)
+	var log bytes.Buffer
+	c := p.device(func(cfg *device.Config) {
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		cfg.Handlers.SetProperties = func(context.Context, map[string]json.RawMessage) error { return nil }
+	})
 	if err := c.Connect(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "handlers are not called") {
+		t.Errorf("a handler that is never called goes unmentioned: %s", &log)
 	}
 	err := c.Subscribe(t.Context(), "/a1LabPk00001/lab_dev_01/user/get", 1)
 	if !errors.Is(err, https.ErrNoDownlink) || !errors.Is(err, errors.ErrUnsupported) {
