@@ -18,7 +18,9 @@ import (
 // TestTimeouts is what a door does when time passes. It runs in a bubble of
 // testing/synctest, so the connections that open's door dials must be made of
 // mem.Pipe or the like.
-func TestTimeouts(t *testing.T, open func(t *testing.T, a hal.Access) Door) {
+func TestTimeouts(t *testing.T, open func(t *testing.T, a hal.Access) Door, options ...Option) {
+	left := leftOut(options)
+	defer left.check(t)
 	for _, c := range []contract{
 		{"SilentSocket", testSilentSocket},
 		{"SlowConnect", testSlowConnect},
@@ -31,6 +33,7 @@ func TestTimeouts(t *testing.T, open func(t *testing.T, a hal.Access) Door) {
 		{"UnwrittenIsGone", testUnwrittenGone},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			left.skip(t, c.name)
 			synctest.Test(t, func(t *testing.T) { c.test(newFixture(t, open)) })
 		})
 	}
