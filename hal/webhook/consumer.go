@@ -27,9 +27,10 @@ type Consumer struct {
 	// ClientID is "openalink" by default. The session at the broker is kept under it
 	// while the platform is away, so it must stay the same and be this process's own.
 	ClientID string
-	// Group makes the subscriptions shared ones ($share/group/...), so that several
-	// processes divide the devices' messages. Leave it empty with RabbitMQ, which has
-	// none, and where there is one process: order per device is only sure with one.
+	// Group makes the subscriptions shared ones ($share/group/...): each message goes
+	// to one member. A member drops messages of devices that logged in elsewhere, so
+	// one hub is one member at a time; while another takes its place, neither hears
+	// anything twice. Leave it empty with RabbitMQ, which has none.
 	Group string
 	// Filters are what is subscribed to. By default everything under /sys, /ota,
 	// /shadow and /ext, and the custom topics /{pk}/{dn}/user/. They must not
