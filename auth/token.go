@@ -4,7 +4,6 @@ package auth
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -69,14 +68,18 @@ func (k TokenKeys) Issue(c Claims) Secret {
 	b = binary.BigEndian.AppendUint32(b, c.Version)
 	b = binary.BigEndian.AppendUint32(b, c.Epoch)
 	b = c.Device.Append(b)
-	b = append(b, k[0].sum(b)...)
+	sum := k[0].sum(b)
+	b = append(b, sum[:]...)
 	return NewSecret(base64.RawURLEncoding.EncodeToString(b))
 }
 
-func (k TokenKey) sum(b []byte) []byte {
-	m := hmac.New(sha256.New, []byte(k.Secret.Reveal()))
-	m.Write(b)
-	return m.Sum(nil)[:tokenSum]
+func (k TokenKey) sum(b []byte) [tokenSum]byte {
+	var h keyed
+	h.init(HMACSHA256, k.Secret.Reveal())
+	var buf [blockSize + stackText]byte
+	var sum [maxSize]byte
+	h.sum(&sum, append(h.begin(&buf), b...))
+	return [tokenSum]byte(sum[:])
 }
 
 // maxToken bounds what is decoded.
@@ -96,7 +99,10 @@ func (k TokenKeys) Check(token []byte, now time.Time) (Claims, error) {
 	}
 	body, sum := b[:len(b)-tokenSum], b[len(b)-tokenSum:]
 	for _, key := range k {
-		if key.ID == binary.BigEndian.Uint16(body[1:]) && !key.Secret.IsZero() && hmac.Equal(key.sum(body), sum) {
+		if key.ID != binary.BigEndian.Uint16(body[1:]) || key.Secret.IsZero() {
+			continue
+		}
+		if want := key.sum(body); hmac.Equal(want[:], sum) {
 			return readClaims(body, now)
 		}
 	}

@@ -69,6 +69,12 @@ func TestLibcoap(t *testing.T) {
 				if out := post(lamp, in.Token, strings.Repeat("x", 3000)); !strings.Contains(out, "4.13") {
 					t.Errorf("in blocks: %s", out)
 				}
+				h.do(t, "PATCH", devicePath(lamp)+"/desired", object{"desired": object{"Text": strings.Repeat("0123456789", 300)}}, &struct{}{})
+				ask := `{"id":"1","version":"1.0","params":["Text"],"method":"thing.property.desired.get"}`
+				out = libcoap(t, program, base+"/topic"+lamp.sys("thing/property/desired/get"), ask, append(way.args, "-O", "61,"+in.Token)...)
+				if !strings.Contains(out, strings.Repeat("0123456789", 300)) {
+					t.Errorf("an answer in blocks: %s", out)
+				}
 				if got := h.property(t, lamp, "Level"); fmt.Sprint(got) != fmt.Sprint(n) {
 					t.Errorf("the platform has %v, want %d", got, n)
 				}

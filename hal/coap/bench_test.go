@@ -116,7 +116,7 @@ func bareUDP(b *testing.B) *load {
 }
 
 func bareDTLS(b *testing.B) *load {
-	l, err := coapnet.NewDTLSListener("udp4", "127.0.0.1:0", &piondtls.Config{
+	l, err := coapnet.NewDTLSListener("udp4", "127.0.0.1:0", &piondtls.Config{ //nolint:staticcheck // go-coap takes nothing else
 		PSK: func([]byte) ([]byte, error) { return []byte(labKey), nil }, PSKIdentityHint: []byte("iot"), CipherSuites: []piondtls.CipherSuiteID{benchSuite},
 	})
 	if err != nil {

@@ -42,12 +42,14 @@ type call struct {
 	token   string // of the login
 	seq     []byte
 	payload []byte
+	block2  int // which part of an answer is wanted, as the option says it; 0 for the beginning
 }
 
 // reply is an answer of the platform. Its payload belongs to who asked.
 type reply struct {
 	code    Code
 	payload []byte
+	block   block // zero when it is whole
 }
 
 func (a *reply) err() error { return &CodeError{Code: a.code, Text: string(a.payload)} }
@@ -61,22 +63,18 @@ var (
 	errReset      = errors.New("coap: request was reset")
 )
 
-// do waits for its turn, makes a request of make and returns the answer. The error
-// wraps errCall when the request could not be made.
-func (c *client) do(ctx context.Context, make func() (call, error)) (*reply, error) {
+// do waits for its turn, makes a request and returns the answer. The error wraps
+// errCall when the request cannot be made.
+func (c *client) do(ctx context.Context, request func() call) (*reply, error) {
 	select {
 	case <-c.turn:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 	defer func() { c.turn <- struct{}{} }()
-	r, err := make()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errCall, err)
-	}
 	c.id++
 	c.token++
-	datagram, err := c.encode(r)
+	datagram, err := c.encode(request())
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errCall, err)
 	}
@@ -98,7 +96,11 @@ func (c *client) encode(r call) ([]byte, error) {
 	options = append(options, message.Option{ID: message.ContentFormat, Value: []byte{r.format}})
 	if r.token == "" {
 		options = append(options, message.Option{ID: message.Accept, Value: []byte{r.format}})
-	} else {
+	}
+	if r.block2 > 0 {
+		options = append(options, message.Option{ID: message.Block2, Value: []byte{byte(r.block2 >> 16), byte(r.block2 >> 8), byte(r.block2)}})
+	}
+	if r.token != "" {
 		options = append(options, message.Option{ID: optionTokenOld, Value: []byte(r.token)})
 	}
 	if r.seq != nil {
@@ -184,7 +186,11 @@ func (c *client) read(datagram []byte, silent *bool) (*reply, error) {
 	if m.Code < 64 || len(m.Token) != 4 || binary.LittleEndian.Uint32(m.Token) != c.token {
 		return nil, nil //nolint:nilnil // late, or not ours
 	}
-	return &reply{Code(m.Code), append([]byte(nil), m.Payload...)}, nil
+	a := &reply{code: Code(m.Code), payload: append([]byte(nil), m.Payload...)}
+	if n, err := m.Options.GetUint32(message.Block2); err == nil {
+		a.block = blockOf(int(n))
+	}
+	return a, nil
 }
 
 // cause prefers the end of the context to what followed from it.

@@ -203,7 +203,7 @@ func nibble(n int) (byte, []byte) {
 	return 14, []byte{byte((n - 269) >> 8), byte(n - 269)}
 }
 
-// parse reads an answer: it has one short option at most.
+// parse reads an answer, whose options are all short.
 func parse(t testing.TB, b []byte) (m message) {
 	t.Helper()
 	if len(b) < 4 || len(b) < 4+int(b[0]&15) {
@@ -212,9 +212,10 @@ func parse(t testing.TB, b []byte) (m message) {
 	m = message{typ: b[0] >> 4 & 3, code: b[1], id: uint16(b[2])<<8 | uint16(b[3])}
 	n := int(b[0] & 15)
 	m.token, b = string(b[4:4+n]), b[4+n:]
-	if len(b) > 0 && b[0] != 0xff {
+	for id := 0; len(b) > 0 && b[0] != 0xff; {
 		n := 1 + int(b[0]&15)
-		m.options = []option{{int(b[0] >> 4), string(b[1:n])}}
+		id += int(b[0] >> 4)
+		m.options = append(m.options, option{id, string(b[1:n])})
 		b = b[n:]
 	}
 	if len(b) > 0 {

@@ -23,6 +23,7 @@ const (
 	CodeNotFound          Code = 4<<5 | 4  // 4.04: neither /auth nor /topic/{topic}
 	CodeMethodNotAllowed  Code = 4<<5 | 5  // 4.05: not POST
 	CodeNotAcceptable     Code = 4<<5 | 6  // 4.06: /auth answers in JSON and CBOR
+	CodeIncomplete        Code = 4<<5 | 8  // 4.08: the answer whose rest is asked for is forgotten
 	CodeTooLarge          Code = 4<<5 | 13 // 4.13: more than 1 KB, or in blocks
 	CodeUnsupportedFormat Code = 4<<5 | 15 // 4.15: /auth reads JSON and CBOR
 	CodeInternal          Code = 5 << 5    // 5.00: the platform failed, is busy, or there is too much; try later
@@ -48,6 +49,8 @@ func (c Code) text() string {
 		return "application/json or application/cbor"
 	case CodeTooLarge:
 		return "message is too large"
+	case CodeIncomplete:
+		return "answer is forgotten"
 	case CodeInternal:
 		return "internal error"
 	case CodeContent:
@@ -89,7 +92,7 @@ func tokenCode(err error) Code {
 	switch {
 	case errors.Is(err, hal.ErrThrottled):
 		return CodeInternal
-	case errors.Is(err, auth.ErrTokenExpired):
+	case errors.Is(err, auth.ErrTokenExpired), errors.Is(err, auth.ErrBadSign):
 		return CodeUnauthorized
 	case !ok, refused.Reason == hal.Unavailable:
 		return CodeInternal

@@ -46,7 +46,7 @@ func (c *conn) login(ctx context.Context, who credentials, symmetric bool) error
 	if err != nil {
 		return fmt.Errorf("coap: %w", err)
 	}
-	a, err := c.client.do(ctx, func() (call, error) { return call{path: pathAuth, format: formatJSON, payload: body}, nil })
+	a, err := c.client.do(ctx, func() call { return call{path: pathAuth, format: formatJSON, payload: body} })
 	switch {
 	case err != nil:
 		return err
@@ -92,7 +92,10 @@ func (c *conn) Publish(ctx context.Context, m iot.Message) error {
 		return hal.ErrGone
 	default:
 	}
-	a, err := c.client.do(ctx, func() (call, error) { return c.post(m) })
+	a, err := c.client.do(ctx, func() call { return c.post(m, 0) })
+	if err == nil && a.block.more {
+		a, err = c.rest(ctx, m.Topic, a)
+	}
 	switch {
 	case errors.Is(err, errCall), err != nil && ctx.Err() != nil:
 		return err
@@ -108,18 +111,48 @@ func (c *conn) Publish(ctx context.Context, m iot.Message) error {
 	return c.hear(m.Topic, a.payload)
 }
 
-// post makes the request of a message. It is called in the request's turn.
-func (c *conn) post(m iot.Message) (call, error) {
-	r := call{path: pathTopic + "/" + strings.TrimPrefix(m.Topic, "/"), format: formatJSON, token: c.token, payload: m.Payload}
+// rest fetches what is missing of an answer that begins with a, block after block.
+// The message was kept whatever becomes of its answer: one the platform has
+// forgotten meanwhile is none.
+func (c *conn) rest(ctx context.Context, topic string, a *reply) (*reply, error) {
+	whole := a.payload
+	for a.code == CodeContent && a.block.more {
+		if len(whole) > maxLongAnswer || len(whole)%a.block.size() != 0 {
+			return nil, errReply
+		}
+		next := block{num: len(whole) / a.block.size(), exp: a.block.exp}
+		var err error
+		a, err = c.client.do(ctx, func() call { return c.post(iot.Message{Topic: topic}, next.value()) })
+		if err != nil {
+			return nil, err
+		}
+		if a.code == CodeContent && a.block.num != next.num {
+			return nil, errReply
+		}
+		whole = append(whole, a.payload...)
+	}
+	switch a.code {
+	case CodeContent:
+		return &reply{code: CodeContent, payload: whole}, nil
+	case CodeIncomplete:
+		return &reply{code: CodeContent}, nil
+	}
+	return a, nil
+}
+
+// post makes the request of a message, or of the rest of its answer. It is called
+// in the request's turn.
+func (c *conn) post(m iot.Message, block2 int) call {
+	r := call{path: pathTopic + "/" + strings.TrimPrefix(m.Topic, "/"), format: formatJSON, token: c.token, payload: m.Payload, block2: block2}
 	if c.block == nil {
-		return r, nil
+		return r
 	}
 	r.seq = seal(nil, c.block, strconv.AppendUint(nil, c.seq, 10))
 	c.seq++
 	if len(m.Payload) > 0 {
 		r.payload = seal(nil, c.block, m.Payload)
 	}
-	return r, nil
+	return r
 }
 
 // hear hands over what answers a message.

@@ -17,8 +17,8 @@
 // Server gives in the response. Subscribing fails with ErrNoDownlink, and calls of
 // the platform find the device offline; what it is to do it must fetch: desired
 // properties, the shadow, a configuration, firmware. Gateways cannot log
-// sub-devices in. A message is 1 KB at most, and so is an answer; a message whose
-// answer is longer is kept, and the response to it has code 2.05 and no payload.
+// sub-devices in. A message is 1 KB at most; a longer answer leaves in blocks of 1 KB
+// (RFC 7959), and not at all beyond 64 KB.
 //
 // Every DTLS handshake costs memory before its client has shown that its address
 // is its own, because the cookie is made by a handshake already begun. What bounds

@@ -26,7 +26,7 @@ const cidSize = 8
 func (s *Server) ServeDTLS(conn *net.UDPConn) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	l := newSecure(s, conn, cancel)
+	l := newSecure(ctx, cancel, s, conn)
 	done, err := s.open(conn, l)
 	if err != nil {
 		return err
@@ -47,8 +47,8 @@ func (s *Server) ServeDTLS(conn *net.UDPConn) error {
 	}
 }
 
-// options are those of every handshake on a socket.
-func (s *Server) options(ctx context.Context) []dtls.ServerOption {
+// handshake returns the options of every handshake on a socket.
+func (s *Server) handshake(ctx context.Context) []dtls.ServerOption {
 	o := []dtls.ServerOption{
 		dtls.WithPSK(func(identity []byte) ([]byte, error) { return s.psk(ctx, auth.PSK(identity)) }),
 		dtls.WithPSKIdentityHint([]byte("iot")),

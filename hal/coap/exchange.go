@@ -49,8 +49,7 @@ type outcome struct {
 // begun in the order they came.
 func (s *Server) begin(ctx context.Context, p *peer, datagram *[]byte) (waiting *exchange) {
 	x := &exchange{s: s, p: p, datagram: datagram}
-	var ok bool
-	if x.r, ok = parseRequest(*datagram); !ok {
+	if !x.parse() {
 		p.rubbish(*datagram)
 		x.release()
 		return nil
@@ -68,6 +67,13 @@ func (s *Server) begin(ctx context.Context, p *peer, datagram *[]byte) (waiting 
 		return nil
 	}
 	return x
+}
+
+func (x *exchange) parse() (ok bool) {
+	space, _ := x.s.options.Get().(*[maxOptions]message.Option)
+	x.r, ok = parseRequest(*x.datagram, space)
+	x.s.options.Put(space)
+	return ok
 }
 
 // recovered is deferred: a panic of the platform's costs one request.
@@ -101,6 +107,9 @@ func (x *exchange) start(ctx context.Context) (a response, answered bool) {
 	}
 	if len(r.payload) > x.s.cfg.MaxBody {
 		return failed(CodeTooLarge), true
+	}
+	if r.block2.num > 0 {
+		return x.further(ctx, token, path), true
 	}
 	return x.publish(ctx, token, strings.TrimPrefix(path, pathTopic))
 }
@@ -177,27 +186,58 @@ func (x *exchange) close(c hal.Cause) {
 
 // kept answers a message, with what answers it if that is short enough.
 func (x *exchange) kept(answer []byte) response {
-	if len(answer) == 0 || len(answer) > x.s.cfg.MaxBody {
-		return response{code: CodeContent, format: -1}
+	if len(answer) == 0 || len(answer) > maxLongAnswer {
+		return response{code: CodeContent, format: -1, block: -1}
 	}
 	format := formatJSON
 	if answer[0] != '{' {
 		format = int(message.AppOctets)
 	}
-	return response{CodeContent, format, answer}
+	return response{CodeContent, format, -1, answer}
 }
 
-func failed(c Code) response { return response{c, -1, []byte(c.text())} }
+// further answers with a block of an earlier answer.
+func (x *exchange) further(ctx context.Context, token auth.Token, path string) response {
+	if _, err := x.s.cfg.Platform.VerifyToken(ctx, token, auth.UseRequests); err != nil {
+		return failed(tokenCode(err))
+	}
+	a := x.s.long.find(x.p, path, string(x.r.login))
+	if a == nil {
+		return failed(CodeIncomplete)
+	}
+	part, b, ok := cut(a.payload, x.r.block2)
+	if !ok {
+		return failed(CodeBadRequest)
+	}
+	return response{CodeContent, a.format, b.value(), part}
+}
+
+// shorten has an answer that is too long leave in blocks, and returns the first.
+func (x *exchange) shorten(a response) response {
+	if len(a.payload) <= min(x.r.block2.size(), blockSize) {
+		return a
+	}
+	x.s.long.keep(&longAnswer{peer: x.p, path: strings.TrimSuffix(x.r.path, "/"), login: string(x.r.login), format: a.format, payload: a.payload})
+	part, b, _ := cut(a.payload, x.r.block2)
+	return response{a.code, a.format, b.value(), part}
+}
+
+func failed(c Code) response { return response{c, -1, -1, []byte(c.text())} }
 
 // finish sends the response and gives everything back.
 func (x *exchange) finish(a response) {
 	x.close(hal.CauseReset)
 	if x.aes != nil && len(a.payload) > 0 {
 		if a.code == CodeContent {
-			a.payload = seal(nil, x.aes.block, a.payload)
+			if a.block < 0 { // blocks are parts of what was sealed
+				a.payload = seal(nil, x.aes.block, a.payload)
+			}
 		} else {
 			a.payload = nil
 		}
+	}
+	if x.done != nil && a.code == CodeContent { // it answers a message
+		a = x.shorten(a)
 	}
 	raw := a.append(make([]byte, 0, 16+len(a.payload)), &x.r, uint16(x.s.lastID.Add(1)))
 	x.p.answer(x.r.id, raw)

@@ -50,9 +50,9 @@ func (s *Server) login(ctx context.Context, p *peer, r *request) response {
 	}
 	p.known.Store(true)
 	if r.accept == formatCBOR || r.accept < 0 && r.format == formatCBOR {
-		return response{CodeContent, formatCBOR, a.cbor()}
+		return response{CodeContent, formatCBOR, -1, a.cbor()}
 	}
-	return response{CodeContent, formatJSON, a.json()}
+	return response{CodeContent, formatJSON, -1, a.json()}
 }
 
 // readProof reads the body of a login; nothing of it is kept. Signed is everything

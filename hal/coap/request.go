@@ -34,17 +34,18 @@ type request struct {
 	path    string // begins with a slash; empty for none
 	login   []byte // the token of the login
 	seq     []byte
-	format  int // Content-Format, -1 for none
-	accept  int // -1 for none
-	blocks  bool
-	unknown bool // a critical option that is not known
+	format  int   // Content-Format, -1 for none
+	accept  int   // -1 for none
+	blocks  bool  // comes in several
+	block2  block // of the answer that is wanted
+	unknown bool  // a critical option that is not known
 	payload []byte
 }
 
 // parseRequest reads a datagram. ok is false for what is not a request; what is
-// then wrong with it (a ping, rubbish) is in the header, see headerOf.
-func parseRequest(datagram []byte) (r request, ok bool) {
-	var space [maxOptions]message.Option
+// then wrong with it (a ping, rubbish) is in the header, see headerOf. space is free
+// again when it returns.
+func parseRequest(datagram []byte, space *[maxOptions]message.Option) (r request, ok bool) {
 	m := message.Message{Options: space[:0]}
 	if _, err := coder.DefaultCoder.Decode(datagram, &m); err != nil {
 		return r, false
@@ -52,7 +53,7 @@ func parseRequest(datagram []byte) (r request, ok bool) {
 	if m.Code == codes.Empty || m.Code > 31 {
 		return r, false
 	}
-	r = request{typ: m.Type, id: uint16(m.MessageID), token: m.Token, post: m.Code == codes.POST, format: -1, accept: -1, payload: m.Payload}
+	r = request{typ: m.Type, id: uint16(m.MessageID), token: m.Token, post: m.Code == codes.POST, format: -1, accept: -1, block2: block{exp: sizeExp}, payload: m.Payload}
 	var path strings.Builder
 	for _, o := range m.Options {
 		r.option(&path, o)
@@ -81,7 +82,9 @@ func (r *request) option(path *strings.Builder, o message.Option) {
 	case message.Block1:
 		r.blocks = r.blocks || number(o.Value)>>3 != 0 // not the first, or more to come
 	case message.Block2:
-		r.blocks = r.blocks || number(o.Value)>>4 != 0
+		if n := number(o.Value); n >= 0 {
+			r.block2 = blockOf(n)
+		}
 	case message.URIHost, message.URIPort, message.URIQuery:
 	default:
 		r.unknown = r.unknown || o.ID&1 == 1 // RFC 7252 section 5.4.6
@@ -126,6 +129,7 @@ func reset(id uint16) []byte {
 type response struct {
 	code    Code
 	format  int // -1 for none
+	block   int // the option Block2, -1 for none
 	payload []byte
 }
 
@@ -142,6 +146,10 @@ func (a *response) append(dst []byte, r *request, id uint16) []byte {
 	dst = append(dst, r.token...)
 	if a.format >= 0 {
 		dst = append(dst, byte(message.ContentFormat)<<4|1, byte(a.format))
+	}
+	if a.block >= 0 {
+		delta := byte(message.Block2 - message.ContentFormat) // behind the other
+		dst = append(dst, delta<<4|3, byte(a.block>>16), byte(a.block>>8), byte(a.block))
 	}
 	if len(a.payload) > 0 {
 		dst = append(append(dst, 0xff), a.payload...)

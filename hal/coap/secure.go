@@ -68,10 +68,10 @@ const (
 	gone
 )
 
-func newSecure(s *Server, conn *net.UDPConn, stop context.CancelFunc) *secure {
+func newSecure(ctx context.Context, stop context.CancelFunc, s *Server, conn *net.UDPConn) *secure {
 	half := s.cfg.MaxHandshakes / 2
 	return &secure{
-		s: s, conn: conn, stop: stop, options: s.options(context.Background()),
+		s: s, conn: conn, stop: stop, options: s.handshake(ctx),
 		shakes: map[netip.AddrPort]*link{}, open: map[netip.AddrPort]*link{}, cids: map[[cidSize]byte]*link{},
 		stages: [3]*list.List{list.New(), list.New(), list.New()},
 		limits: [3]int{half, half, max(s.cfg.MaxMemory/sessionMemory, 1)},

@@ -10,6 +10,8 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+
+	"github.com/plgd-dev/go-coap/v3/message"
 )
 
 // ErrServerClosed is returned by Serve and ServeDTLS after Shutdown or Close.
@@ -25,8 +27,10 @@ var ErrServerClosed = errors.New("coap: server closed")
 type Server struct {
 	cfg      Config
 	sessions *sessions
+	long     longAnswers
 	slots    chan struct{} // one for each request in progress
 	buffers  sync.Pool     // of *[]byte
+	options  sync.Pool     // of *[maxOptions]message.Option
 	lastID   atomic.Uint32 // of messages that are no acknowledgement
 
 	mu      sync.Mutex
@@ -43,6 +47,7 @@ func NewServer(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, sessions: newSessions(cfg.MaxSessions, cfg.Idle), slots: make(chan struct{}, cfg.MaxRequests), sockets: map[*net.UDPConn]io.Closer{}}
 	size := cfg.MaxBody + 1024 // options and what DTLS adds
 	s.buffers.New = func() any { b := make([]byte, size); return &b }
+	s.options.New = func() any { return new([maxOptions]message.Option) }
 	s.lastID.Store(rand.Uint32())
 	return s, nil
 }
