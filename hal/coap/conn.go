@@ -131,13 +131,13 @@ func (c *conn) rest(ctx context.Context, topic string, a *reply) (*reply, error)
 		}
 		whole = append(whole, a.payload...)
 	}
-	switch a.code {
-	case CodeContent:
-		return &reply{code: CodeContent, payload: whole}, nil
-	case CodeIncomplete:
+	if a.code == CodeIncomplete {
 		return &reply{code: CodeContent}, nil
 	}
-	return a, nil
+	if a.code != CodeContent {
+		return a, nil
+	}
+	return &reply{code: CodeContent, payload: whole}, nil
 }
 
 // post makes the request of a message, or of the rest of its answer. It is called
