@@ -23,7 +23,7 @@ var layers = map[string][]string{
 	"hal":   {".", "topic", "auth", "store"},
 	// L1
 	"alink": {".", "topic", "auth", "hal", "store", "github.com/tidwall/"},
-	"tsl":   {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
+	"tsl":   {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},
 	// L2
 	"shadow":       {".", "topic", "auth", "hal", "store", "alink", "tsl", "github.com/tidwall/"},
 	"ota":          {".", "topic", "auth", "hal", "store", "alink", "tsl", "internal/durable", "github.com/tidwall/"},
@@ -54,17 +54,17 @@ var layers = map[string][]string{
 	"rules/queue":        {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "internal/tokens", "github.com/tidwall/"},
 	"rules/queue/stream": {".", "topic", "auth", "hal", "store", "alink", "tsl", "rules/sql", "rules", "rules/queue", "internal/tokens", "github.com/tidwall/"},
 	// L3
-	"device":         {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
-	"bridge":         {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "device", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
-	"bridge/jt808":   {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "device", "bridge", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5", "golang.org/x/text/"},
-	"bridge/gb26875": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "device", "bridge", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5", "golang.org/x/text/"},
-	"bridge/modbus":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "device", "bridge", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5", "github.com/simonvetter/modbus", "github.com/goburrow/serial"},
+	"device":         {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "github.com/tidwall/"},
+	"bridge":         {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "device", "github.com/tidwall/"},
+	"bridge/jt808":   {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "device", "bridge", "github.com/tidwall/", "golang.org/x/text/"},
+	"bridge/gb26875": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "device", "bridge", "github.com/tidwall/", "golang.org/x/text/"},
+	"bridge/modbus":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "device", "bridge", "github.com/tidwall/", "github.com/simonvetter/modbus", "github.com/goburrow/serial"},
 	// L4
-	"hub":            {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "internal/tokens", "rules/sql", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
-	"hub/management": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "rules/define", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "rules/queue", "rules/queue/stream", "rules/scene", "internal/tokens", "rules/sql", "hub", "github.com/tidwall/", "golang.org/x/time/", "github.com/santhosh-tekuri/jsonschema/v5"},
-	"hub/provision":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "rules/define", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "rules/queue", "rules/queue/stream", "rules/scene", "internal/tokens", "rules/sql", "hub", "hub/management", "github.com/tidwall/", "golang.org/x/time/", "github.com/santhosh-tekuri/jsonschema/v5"},
+	"hub":            {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "internal/tokens", "rules/sql", "github.com/tidwall/"},
+	"hub/management": {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "rules/define", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "rules/queue", "rules/queue/stream", "rules/scene", "internal/tokens", "rules/sql", "hub", "github.com/tidwall/", "golang.org/x/time/"},
+	"hub/provision":  {".", "topic", "auth", "hal", "store", "alink", "tsl", "shadow", "ota", "internal/durable", "rules", "rules/define", "rules/file", "rules/influx", "rules/republish", "rules/webhook", "rules/queue", "rules/queue/stream", "rules/scene", "internal/tokens", "rules/sql", "hub", "hub/management", "github.com/tidwall/", "golang.org/x/time/"},
 	// A program that writes Go for both ends.
-	"tsl/tslgen": {".", "topic", "auth", "hal", "store", "alink", "tsl", "github.com/tidwall/", "github.com/santhosh-tekuri/jsonschema/v5"},
+	"tsl/tslgen": {".", "topic", "auth", "hal", "store", "alink", "tsl", "github.com/tidwall/"},
 	// Not part of the layers' order, held all the same.
 	"internal/mqttwire": {},
 	"internal/inbox":    {"."},

@@ -68,6 +68,10 @@ type Config struct {
 	// RemoteConfig applies the configuration the platform keeps for the device; nil
 	// answers pushes with an error.
 	RemoteConfig *RemoteConfig
+	// Links opens links to firmware and configurations: ota.HTTP{} does, with net/http.
+	// nil opens none: files come over the device's own connection then, if the platform
+	// sends them so, and the program is half a megabyte smaller.
+	Links ota.Source
 	// Clock tells the time reports and events carry; nil is the operating system's.
 	Clock hal.Clock
 	// Random is where jitter comes from; nil is the operating system's.
@@ -85,6 +89,9 @@ var (
 	ErrOffline = errors.New("device: offline")
 	// ErrQueueFull means that Config.ReportQueue reports wait already.
 	ErrQueueFull = errors.New("device: report queue is full")
+	// ErrNoLinks means something behind a link while Config.Links is nil. It wraps
+	// errors.ErrUnsupported.
+	ErrNoLinks = fmt.Errorf("device: no way to follow a link: Config.Links is nil: %w", errors.ErrUnsupported)
 	// ErrRefusedTopic means the platform did not grant a subscription.
 	ErrRefusedTopic = errors.New("device: platform refused the subscription")
 )

@@ -15,6 +15,7 @@ import (
 	"github.com/openalink/iot/hal/fileslot"
 	"github.com/openalink/iot/hal/mem"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/ota"
 	storemem "github.com/openalink/iot/store/mem"
 )
 
@@ -74,6 +75,7 @@ func ExampleFirmware() {
 	c, err := device.New(device.Config{
 		Identity:  hal.Identity{Device: iot.DeviceID{Product: "a1Lamps0001", Name: "lamp-1"}},
 		Transport: mem.NewTransport(nil), // on a board: mqtt.New("tcp://...")
+		Links:     ota.HTTP{},            // leave it out where files come over MQTT
 		Firmware: &device.Firmware{
 			Version: "1.0", State: state, Slot: images,
 			SelfTest: func(context.Context) error { return nil }, // does the new firmware work?

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 
 	iot "github.com/openalink/iot"
@@ -39,12 +38,9 @@ type Firmware struct {
 	// the right digest. Downgrade allows older versions.
 	Trusted   []crypto.PublicKey
 	Downgrade bool
-	// HTTP fetches over HTTP; nil is http.DefaultClient. Files may also come over
-	// the device's own connection.
-	HTTP *http.Client
 	// Progress, when not nil, hears of every step that is reported.
 	Progress func(ota.UpdateStatus)
-	// Source brings the bytes instead of HTTP and the connection; nil is those.
+	// Source brings the bytes instead of Config.Links and the connection; nil is those.
 	Source ota.Source
 }
 
@@ -138,7 +134,7 @@ func (c *Client) newUpdater() error {
 	f := c.cfg.Firmware
 	source := f.Source
 	if source == nil {
-		source = firmwareSource{c, ota.HTTP{Client: f.HTTP}}
+		source = firmwareSource{c}
 	}
 	u, err := ota.NewUpdater(ota.UpdaterConfig{
 		Version: f.Version, Module: f.Module, State: f.State, Firmware: f.Slot, Source: source, Reboot: f.Reboot,
@@ -274,16 +270,13 @@ func (c *Client) prove() error {
 	return c.updater.Confirm(c.ctx)
 }
 
-// firmwareSource brings bytes over HTTP, or over the device's connection.
-type firmwareSource struct {
-	c    *Client
-	http ota.HTTP
-}
+// firmwareSource brings bytes from behind a link, or over the device's connection.
+type firmwareSource struct{ c *Client }
 
 // Open implements ota.Source.
 func (s firmwareSource) Open(ctx context.Context, n *ota.Notice, from int64) (io.ReadCloser, error) {
 	if n.URL != "" {
-		return s.http.Open(ctx, n, from)
+		return s.c.openLink(ctx, n, from)
 	}
 	return &download{c: s.c, ctx: ctx, n: n, at: from}, nil
 }

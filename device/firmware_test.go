@@ -84,9 +84,9 @@ func (f *field) boot(selfTest func(context.Context) error, idle func(version str
 	c, err := device.New(device.Config{
 		Identity:  hal.Identity{Device: f.dev.ID, DeviceSecret: f.dev.Secret},
 		Transport: memTransport(f.hub),
+		Links:     ota.HTTP{Client: &http.Client{Transport: handlerTransport{f.hub.Downloads()}}},
 		Firmware: &device.Firmware{
 			Version: version, State: fileslot.NewSlot(root), Slot: pair, SelfTest: selfTest, ConfirmWithin: time.Minute,
-			HTTP:   &http.Client{Transport: handlerTransport{f.hub.Downloads()}},
 			Reboot: func(context.Context) error { rebooted <- struct{}{}; return nil },
 		},
 	})
@@ -227,8 +227,9 @@ func TestRemoteConfig(t *testing.T) {
 		defer root.Close()
 		var applied []string
 		refuse := errors.New("no")
-		cfg := device.Config{RemoteConfig: &device.RemoteConfig{
-			State: fileslot.NewSlot(root), HTTP: &http.Client{Transport: handlerTransport{f.hub.Downloads()}},
+		links := ota.HTTP{Client: &http.Client{Transport: handlerTransport{f.hub.Downloads()}}}
+		cfg := device.Config{Links: links, RemoteConfig: &device.RemoteConfig{
+			State: fileslot.NewSlot(root),
 			Apply: func(_ context.Context, content []byte) error {
 				if strings.Contains(string(content), "bad") {
 					return refuse

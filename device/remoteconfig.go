@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 
 	"github.com/openalink/iot/alink"
 	"github.com/openalink/iot/hal"
@@ -23,8 +22,6 @@ type RemoteConfig struct {
 	Apply func(ctx context.Context, content []byte) error
 	// State keeps the applied one over restarts; nil keeps none.
 	State hal.Slot
-	// HTTP fetches it; nil is http.DefaultClient.
-	HTTP *http.Client
 }
 
 const configSlot = "config"
@@ -42,7 +39,7 @@ func (c *Client) AppliedConfig(ctx context.Context) ([]byte, error) {
 // FetchConfig asks the platform for the configuration and applies it if it is
 // not the applied one. Without RemoteConfig it only returns it. A platform that
 // has none answers *alink.CodeError with code 6710, one that turned it off 6713.
-// Other errors are those of Call, of Apply, or ota.ErrDigest.
+// Other errors are those of Call, of Apply, ErrNoLinks or ota.ErrDigest.
 func (c *Client) FetchConfig(ctx context.Context) ([]byte, error) {
 	data, err := c.Call(ctx, alink.ConfigGet.Path(), map[string]string{"configScope": "product", "getType": "file"})
 	if err != nil {
@@ -70,7 +67,7 @@ func (c *Client) applyConfig(ctx context.Context, data []byte) ([]byte, error) {
 	}
 	content := []byte(n.Content)
 	if n.URL != "" {
-		if content, err = c.getConfig(ctx, n.URL); err != nil {
+		if content, err = c.getConfig(ctx, &n); err != nil {
 			return nil, err
 		}
 	}
@@ -98,24 +95,13 @@ func (c *Client) applyConfig(ctx context.Context, data []byte) ([]byte, error) {
 }
 
 // getConfig fetches at most what a configuration may have.
-func (c *Client) getConfig(ctx context.Context, link string) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, link, nil)
+func (c *Client) getConfig(ctx context.Context, n *ota.Config) ([]byte, error) {
+	r, err := c.openLink(ctx, &ota.Notice{URL: n.URL, Size: n.Size}, 0)
 	if err != nil {
 		return nil, fmt.Errorf("device: configuration: %w", err)
 	}
-	client := http.DefaultClient
-	if rc := c.cfg.RemoteConfig; rc != nil && rc.HTTP != nil {
-		client = rc.HTTP
-	}
-	answer, err := client.Do(r)
-	if err != nil {
-		return nil, fmt.Errorf("device: configuration: %w", err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("device: configuration: HTTP %d", answer.StatusCode)
-	}
-	content, err := io.ReadAll(io.LimitReader(answer.Body, ota.MaxConfig+1))
+	defer r.Close()
+	content, err := io.ReadAll(io.LimitReader(r, ota.MaxConfig+1))
 	if len(content) > ota.MaxConfig {
 		err = errors.New("larger than 64 KB")
 	}
@@ -123,4 +109,12 @@ func (c *Client) getConfig(ctx context.Context, link string) ([]byte, error) {
 		return nil, fmt.Errorf("device: configuration: %w", err)
 	}
 	return content, nil
+}
+
+// openLink returns what is behind a link.
+func (c *Client) openLink(ctx context.Context, n *ota.Notice, from int64) (io.ReadCloser, error) {
+	if c.cfg.Links == nil {
+		return nil, ErrNoLinks
+	}
+	return c.cfg.Links.Open(ctx, n, from)
 }

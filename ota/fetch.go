@@ -169,7 +169,7 @@ func (f *fetcher) fetch(ctx context.Context) (Step, error) {
 		switch {
 		case err == nil, ctx.Err() != nil:
 			return step, ctx.Err()
-		case step == BurnFailed, step == VerifyFailed:
+		case step == BurnFailed, step == VerifyFailed, errors.Is(err, errors.ErrUnsupported):
 			return step, err
 		case errors.Is(err, ErrRefusedLink):
 			if renewErr := f.renew(ctx); renewErr != nil {

@@ -18,7 +18,7 @@ var ErrRefusedLink = errors.New("ota: server refused the link")
 
 // Source brings the bytes of a firmware.
 type Source interface {
-	// Open returns the bytes of n from an offset on. The stream may break off at any
+	// Open returns the bytes of n, whose size may be unknown (0), from an offset on. The stream may break off at any
 	// point; whoever reads it opens another. ErrRefusedLink asks for a fresh notice.
 	Open(ctx context.Context, n *Notice, from int64) (io.ReadCloser, error)
 }
@@ -60,13 +60,13 @@ func (h HTTP) Open(ctx context.Context, n *Notice, from int64) (io.ReadCloser, e
 func check(answer *http.Response, n *Notice, from int64) error {
 	switch answer.StatusCode {
 	case http.StatusOK:
-		if answer.ContentLength >= 0 && answer.ContentLength != n.Size {
+		if answer.ContentLength >= 0 && n.Size > 0 && answer.ContentLength != n.Size {
 			return fmt.Errorf("%w: server has %d bytes, not %d", ErrDigest, answer.ContentLength, n.Size)
 		}
 		return nil
 	case http.StatusPartialContent:
 		span := answer.Header.Get("Content-Range")
-		if span != fmt.Sprintf("bytes %d-%d/%d", from, n.Size-1, n.Size) {
+		if n.Size > 0 && span != fmt.Sprintf("bytes %d-%d/%d", from, n.Size-1, n.Size) {
 			return fmt.Errorf("%w: server sends %.60q of a file of %d bytes", ErrDigest, strings.TrimSpace(span), n.Size)
 		}
 		return nil

@@ -20,6 +20,7 @@ import (
 	"github.com/openalink/iot/hal/fileslot"
 	"github.com/openalink/iot/hal/mem"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/ota"
 )
 
 // firmware makes an image: the version, and something to download.
@@ -110,7 +111,7 @@ func (s *simulated) boot(ctx context.Context) error {
 	version, _, _ := strings.Cut(string(code), "\n")
 	reboot := make(chan struct{}, 1)
 	c, err := device.New(device.Config{
-		Identity: s.identity, Transport: mem.NewTransport(s.hub),
+		Identity: s.identity, Transport: mem.NewTransport(s.hub), Links: ota.HTTP{},
 		Firmware: &device.Firmware{
 			Version: version, State: fileslot.NewSlot(root), Slot: images, Trusted: s.trusted,
 			SelfTest: func(context.Context) error { return s.selfTest(version) },
