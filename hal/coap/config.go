@@ -23,7 +23,8 @@ type Config struct {
 	Platform Platform
 	// Certificates are shown to DTLS clients that verify the server instead of using
 	// a key of their own. Without any only keys made of DeviceSecrets let in. RSA and
-	// ECDSA keys do; the suites are ECDHE.
+	// ECDSA keys do; the suites are ECDHE. Clients are not asked for certificates:
+	// they sign their login.
 	Certificates []tls.Certificate
 	// Cleartext takes logins and messages that are neither in DTLS nor encrypted.
 	// Whoever sees a token on the way can use it for its 48 hours.

@@ -36,6 +36,7 @@ type exchange struct {
 	expired  <-chan struct{}
 	cancel   context.CancelFunc
 	taken    bool // the platform has the payload
+	finished bool
 }
 
 // outcome is what became of a message.
@@ -80,7 +81,9 @@ func (x *exchange) parse() (ok bool) {
 func (x *exchange) recovered() {
 	if v := recover(); v != nil {
 		x.s.cfg.Logger.Error("request panicked", "path", x.r.path, "panic", v, "stack", string(debug.Stack()))
-		x.finish(failed(CodeInternal))
+		if !x.finished {
+			x.finish(failed(CodeInternal))
+		}
 	}
 }
 
@@ -226,6 +229,9 @@ func failed(c Code) response { return response{c, -1, -1, []byte(c.text())} }
 
 // finish sends the response and gives everything back.
 func (x *exchange) finish(a response) {
+	x.finished = true
+	defer x.release()
+	defer x.cancel()
 	x.close(hal.CauseReset)
 	if x.aes != nil && len(a.payload) > 0 {
 		if a.code == CodeContent {
@@ -241,8 +247,6 @@ func (x *exchange) finish(a response) {
 	}
 	raw := a.append(make([]byte, 0, 16+len(a.payload)), &x.r, uint16(x.s.lastID.Add(1)))
 	x.p.answer(x.r.id, raw)
-	x.cancel()
-	x.release()
 }
 
 // release gives back the datagram and the slot.

@@ -36,6 +36,18 @@ func isHello(b []byte, kind byte) bool {
 	return len(b) > recordHeader && b[0] == recordHandshake && b[3] == 0 && b[4] == 0 && b[recordHeader] == kind
 }
 
+// changesKeys reports whether one of a datagram's records says that its sender
+// encrypts from now on.
+func changesKeys(b []byte) bool {
+	for len(b) >= recordHeader {
+		if b[0] == recordCCS {
+			return true
+		}
+		b = b[min(recordHeader+int(b[11])<<8+int(b[12]), len(b)):]
+	}
+	return false
+}
+
 // secure is a socket with DTLS: it finds out whose a datagram is.
 //
 // A link is fresh until the client showed its cookie, then proven until the
@@ -134,7 +146,7 @@ func (l *secure) find(b []byte, from netip.AddrPort) *link {
 		}
 		return older
 	}
-	if newer.stage == proven && b[0] == recordCCS {
+	if newer.stage == proven && changesKeys(b) {
 		newer.keyed = true
 	}
 	// Data goes to the newer session once its client has keys for it.

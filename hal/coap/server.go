@@ -23,7 +23,11 @@ var ErrServerClosed = errors.New("coap: server closed")
 //	POST /topic/{topic}  a message; the token is in option 2088 or 61
 //
 // to devices, over DTLS and over plain UDP, on any number of sockets. It is safe
-// for concurrent use. Its bounds are those of Config, for all sockets together.
+// for concurrent use. Its bounds are those of Config: of requests and of sessions
+// with AES for all sockets together, of DTLS for each.
+//
+// A socket should be bound to the one address that devices know: on a host with
+// several, the system may answer from another than was asked.
 type Server struct {
 	cfg      Config
 	sessions *sessions

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package coap_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/hal/coap"
+	"github.com/openalink/iot/hal/haltest"
+	"github.com/openalink/iot/hub"
+)
+
+func TestNewServerWithoutPlatform(t *testing.T) {
+	if _, err := coap.NewServer(coap.Config{}); err == nil {
+		t.Error("no platform")
+	}
+}
+
+// shutting is a server of which a request is in progress.
+func shutting(t *testing.T) (server *coap.Server, flight haltest.Flight, sent chan error) {
+	t.Helper()
+	access, before := new(haltest.FakeAccess), new(sync.Mutex)
+	s, plain, _ := listen(t, coap.Config{Platform: onlyAccess{access, before}, Cleartext: true})
+	d := door{t, s, func() (net.Conn, error) { return net.Dial("udp", plain) }, before}
+	sent = make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_, err := d.Post(ctx, "token", "/a/b/c", []byte("x"))
+		sent <- err
+	}()
+	return s, access.Next(t).Received(t), sent
+}
+
+// What is in progress is answered before the end.
+func TestShutdownDrains(t *testing.T) {
+	s, flight, sent := shutting(t)
+	ended := make(chan error, 1)
+	go func() { ended <- s.Shutdown(t.Context()) }()
+	select {
+	case err := <-ended:
+		t.Fatalf("shut down before the answer: %v", err)
+	case <-time.After(10 * time.Millisecond):
+	}
+	flight.Done([]iot.Message{{Payload: []byte("{}")}}, nil)
+	if err := <-sent; err != nil {
+		t.Errorf("answered %v", err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if err := s.Serve(socket(t)); !errors.Is(err, coap.ErrServerClosed) {
+		t.Errorf("serves again: %v", err)
+	}
+}
+
+func TestShutdownGivesUp(t *testing.T) {
+	s, flight, sent := shutting(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("shutdown: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	flight.Done(nil, nil) // late
+	<-sent
+}
+
+func socket(t *testing.T) *net.UDPConn {
+	t.Helper()
+	conn, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// TestDualStack: sockets of both families see IPv4 addresses in another form.
+func TestDualStack(t *testing.T) {
+	p := serve(t, hub.NoLimits(), nil)
+	for _, serve := range []func(*net.UDPConn) error{p.server.Serve, p.server.ServeDTLS} {
+		conn := socket(t)
+		addr := net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: conn.LocalAddr().(*net.UDPAddr).Port}
+		ended := make(chan error, 1)
+		go func() { ended <- serve(conn) }()
+		t.Cleanup(func() {
+			_ = p.server.Close()
+			<-ended
+		})
+		p.plain, p.secure = p.secure, addr.String()
+	}
+	s := p.speak(p.plain)
+	expect(t, "AES", s.ask(s.symmetric(labSecret, lab).post(labPost, []byte(onePost))), coap.CodeContent)
+	dialPSK(t, p.secure).logsInAndPosts("DTLS")
+}
+
+// fakeSend is a platform whose sessions answer late: a client that repeats itself
+// meanwhile is answered once.
+func TestRepeatedWhileInProgress(t *testing.T) {
+	access, before := new(haltest.FakeAccess), new(sync.Mutex)
+	_, plain, _ := listen(t, coap.Config{Platform: onlyAccess{access, before}, Cleartext: true})
+	s := newSpeaker(t, plain)
+	m := post("/topic/a/b/c", "token", []byte("x"))
+	m.id = 77
+	for range 3 {
+		if _, err := s.conn.Write(m.bytes()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	session := access.Next(t)
+	session.Received(t).Done([]iot.Message{{Payload: []byte("{}")}}, nil)
+	if a := s.receive(); a.id != 77 || string(a.payload) != "{}" {
+		t.Errorf("answer %+v", a)
+	}
+	if again := s.send(m); again.id != 77 || string(again.payload) != "{}" {
+		t.Errorf("again %+v", again)
+	}
+	if access.Asked() > 0 || session.Waiting() > 0 {
+		t.Error("done more than once")
+	}
+}
+
+var _ hal.Keys = (*hub.Hub)(nil)
