@@ -127,7 +127,7 @@ func (c *conn) fill() hal.Cause {
 	switch {
 	case err != nil && !errors.Is(err, io.EOF) && c.drains():
 		return "" // woken to drain
-	case errors.Is(err, errText):
+	case errors.Is(err, errFrames):
 		return hal.CauseProtocol
 	}
 	return hal.CauseReset

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -78,7 +79,19 @@ type fixedDeadline struct{ net.Conn }
 
 func (fixedDeadline) SetWriteDeadline(time.Time) error { return nil }
 
-var errText = errors.New("mqttd: websocket message is not binary")
+var errFrames = errors.New("mqttd: websocket frames that may not be")
+
+// brokenFrames marks an error of the library that is about what the client sent,
+// and not about the connection or its end.
+func brokenFrames(err error) error {
+	if _, network := errors.AsType[net.Error](err); network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	if _, closed := errors.AsType[*websocket.CloseError](err); closed {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errFrames, err)
+}
 
 // wsConn is a WebSocket as a stream of bytes. Deadlines and addresses are
 // those of the connection below.
@@ -97,16 +110,19 @@ func (c *wsConn) Read(b []byte) (int, error) {
 		if c.message == nil {
 			kind, r, err := c.ws.NextReader()
 			if err != nil {
-				return 0, err
+				return 0, brokenFrames(err)
 			}
 			if kind != websocket.BinaryMessage { // MQTT-6.0.0-1
-				return 0, errText
+				return 0, errFrames
 			}
 			c.message = r
 		}
 		n, err := c.message.Read(b)
-		if errors.Is(err, io.EOF) {
+		switch {
+		case errors.Is(err, io.EOF):
 			c.message, err = nil, nil
+		case err != nil:
+			err = brokenFrames(err)
 		}
 		if n > 0 || err != nil {
 			return n, err
