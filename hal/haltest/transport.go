@@ -64,7 +64,9 @@ func portTopic(path string) string { return "/sys/a1product/device/" + path }
 
 func (f *portFixture) login() hal.Login {
 	tr := auth.SignMQTT(portDevice, auth.NewSecret(portSecret), auth.MQTTOptions{ServerSubscribe: true})
-	return hal.Login{ClientID: tr.ClientID, UserName: tr.UserName, Password: tr.Password, KeepAlive: time.Minute}
+	return hal.Login{
+		ClientID: tr.ClientID, UserName: tr.UserName, Password: tr.Password, KeepAlive: time.Minute, DeviceSecret: auth.NewSecret(portSecret),
+	}
 }
 
 // portConn is a connection, what it received, and the session of it.
