@@ -43,9 +43,13 @@ type Config struct {
 	// Timeout limits the time to the first byte, TLS handshake included, and to
 	// the header of an HTTP request. 10 seconds by default.
 	Timeout time.Duration
-	// MaxWaiting is how many connections may be undecided, 1024 by default.
-	// Further ones are closed at once.
+	// MaxWaiting is how many connections may be undecided, 1024 by default. When more
+	// come, the one that is undecided for longest is closed.
 	MaxWaiting int
+	// MaxWeb is how many connections may speak HTTP, 16384 by default; each takes
+	// about 40 KB under TLS. When more come, the one without a request for longest is
+	// closed.
+	MaxWeb int
 }
 
 var errNothing = errors.New("sniff: neither MQTT nor HTTP given")
@@ -66,6 +70,9 @@ func (cfg *Config) check() error {
 	}
 	if cfg.MaxWaiting <= 0 {
 		cfg.MaxWaiting = 1024
+	}
+	if cfg.MaxWeb <= 0 {
+		cfg.MaxWeb = 16 << 10
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ type Server struct {
 	cfg    Config
 	web    *http.Server
 	queue  *queue // connections for web
+	crowd  *crowd // those web has
 	base   context.Context
 	cancel context.CancelFunc
 
@@ -28,7 +29,7 @@ type Server struct {
 	closed    bool
 	started   bool // web runs
 	listeners map[net.Listener]struct{}
-	waiting   map[net.Conn]struct{} // undecided
+	waiting   map[net.Conn]time.Time // undecided, and since when
 }
 
 // New returns a Server that serves nothing yet and runs no goroutine. The
@@ -40,8 +41,9 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg:       cfg,
 		queue:     newQueue(),
+		crowd:     newCrowd(cfg.MaxWeb),
 		listeners: make(map[net.Listener]struct{}),
-		waiting:   make(map[net.Conn]struct{}),
+		waiting:   make(map[net.Conn]time.Time),
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.web = s.newWeb()
@@ -146,12 +148,28 @@ func (s *Server) removeListener(l net.Listener) {
 func (s *Server) serveConn(nc net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || len(s.waiting) >= s.cfg.MaxWaiting {
+	if s.closed {
 		_ = nc.Close()
 		return
 	}
-	s.waiting[nc] = struct{}{}
+	if len(s.waiting) >= s.cfg.MaxWaiting {
+		s.evict()
+	}
+	s.waiting[nc] = time.Now()
 	s.running.Go(func() { s.decide(nc) })
+}
+
+// evict closes the connection that is undecided for longest: a client that means
+// well needs moments. The lock is held.
+func (s *Server) evict() {
+	var oldest net.Conn
+	for nc, since := range s.waiting {
+		if oldest == nil || since.Before(s.waiting[oldest]) {
+			oldest = nc
+		}
+	}
+	delete(s.waiting, oldest)
+	_ = oldest.Close()
 }
 
 // decided takes nc off the list. It reports whether the server is still open.

@@ -3,6 +3,7 @@
 package sniff_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -364,8 +366,73 @@ func TestMaxWaiting(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	expectEnd(t, p.addr, "") // accepted after the silent one
-	expectConnack(t, silent)
+	late, err := net.Dial("tcp", p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	_ = silent.SetReadDeadline(time.Now().Add(5 * time.Second)) // less than it would have alone
+	if _, err := silent.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the silent one: %v, want its end", err)
+	}
+	expectConnack(t, late)
+}
+
+// TestMaxWeb: of too many connections those go that do nothing, and drip their
+// headers, not those that are served.
+func TestMaxWeb(t *testing.T) {
+	served, release := make(chan struct{}, 10), make(chan struct{})
+	p := open(t, new(haltest.FakeAccess), func(cfg *sniff.Config) {
+		cfg.MaxWeb = 3
+		cfg.HTTP = http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if served <- struct{}{}; r.URL.Path == "/long" {
+				<-release
+			}
+		})
+	})
+	dial := func(request string) net.Conn {
+		nc, err := net.Dial("tcp", p.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = nc.Close() })
+		_ = nc.SetDeadline(time.Now().Add(5 * time.Second)) // less than they would have alone
+		if _, err := io.WriteString(nc, request); err != nil {
+			t.Fatal(err)
+		}
+		return nc
+	}
+	answered := func(nc net.Conn) error {
+		resp, err := http.ReadResponse(bufio.NewReader(nc), nil)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		return err
+	}
+	long := dial("GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-served
+	drip := dial("GET / HTTP/1.1\r\nHost: ")
+	time.Sleep(10 * time.Millisecond) // it is to be the older one
+	idle := dial("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-served
+	if err := answered(idle); err != nil {
+		t.Fatal(err)
+	}
+	for _, loser := range []net.Conn{drip, idle} {
+		time.Sleep(10 * time.Millisecond)
+		fresh := dial("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		<-served
+		if err := answered(fresh); err != nil {
+			t.Errorf("one more: %v", err)
+		}
+		if _, err := loser.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("one too many: %v, want its end", err)
+		}
+	}
+	close(release)
+	if err := answered(long); err != nil {
+		t.Errorf("the one that was served: %v", err)
+	}
 }
 
 func TestClose(t *testing.T) {

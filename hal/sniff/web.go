@@ -24,13 +24,17 @@ func (s *Server) newWeb() *http.Server {
 		Protocols:         protocols,
 		ReadHeaderTimeout: s.cfg.Timeout,
 		IdleTimeout:       2 * s.cfg.Timeout,
-		ConnContext:       withTLSState,
-		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, nc net.Conn) context.Context {
+			return s.crowd.enter(withTLSState(ctx, nc), nc)
+		},
+		ConnState: s.crowd.leave,
+		ErrorLog:  slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
 }
 
 // route gives WebSocket upgrades to the MQTT server.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	defer s.crowd.begin(r.Context())()
 	if state, ok := r.Context().Value(stateKey{}).(*tls.ConnectionState); ok {
 		r.TLS = state
 	}

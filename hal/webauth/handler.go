@@ -106,9 +106,14 @@ func (h *Handler) write(w http.ResponseWriter, a answer) {
 
 func (h *Handler) fail(w http.ResponseWriter, code alink.Code) { h.write(w, answer{Code: code}) }
 
+// bodyTimeout is how long a body may take to arrive.
+const bodyTimeout = 10 * time.Second
+
 // form reads the parameters of a request. Keys have no case, since SDKs differ
 // in it; of equal ones the last counts.
 func form(w http.ResponseWriter, r *http.Request) (map[string]auth.Param, bool) {
+	// What does not support deadlines has none: a recorder in a test.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
 		return nil, false
