@@ -52,7 +52,13 @@ type platform struct {
 
 func serve(t testing.TB, limits hub.Limits, change func(*coap.Config)) *platform {
 	t.Helper()
-	h, err := hub.Open(t.Context(), hub.Config{Store: mem.New(), Limits: &limits})
+	return serveHub(t, hub.Config{Limits: &limits}, change)
+}
+
+func serveHub(t testing.TB, own hub.Config, change func(*coap.Config)) *platform {
+	t.Helper()
+	own.Store = mem.New()
+	h, err := hub.Open(t.Context(), own)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -21,6 +23,7 @@ import (
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal/coap"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/ota"
 )
 
 // What the vendor's SDK really sends, with the numbers of wire facts section 23.
@@ -183,7 +186,12 @@ func TestSequence(t *testing.T) {
 // TestOTARequest: what the firmware service answers is in the response (wire facts
 // section 7.7).
 func TestOTARequest(t *testing.T) {
-	p := serve(t, hub.NoLimits(), nil)
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	p := serveHub(t, hub.Config{OTA: &hub.OTA{Blobs: ota.NewFolder(root), BaseURL: "https://iot.example.com"}}, nil)
 	s := dialPSK(t, p.secure)
 	token := tokenOf(t, s.ask(post("/auth", "", []byte(signed(labSecret, lab)))))
 	expect(t, "inform", s.ask(post("/topic/ota/device/inform/a1LabPk00001/lab_dev_01", token, []byte(`{"id":"1","params":{"version":"app-1.0.0"}}`))), coap.CodeContent)
@@ -191,8 +199,27 @@ func TestOTARequest(t *testing.T) {
 		t.Errorf("version not kept: %v, %v", d.Versions, err)
 	}
 	a := s.ask(post("/topic/ota/device/request/a1LabPk00001/lab_dev_01", token, []byte(`{"id":"0","params":{"version":"app-1.0.0"}}`)))
-	if expect(t, "request", a, coap.CodeContent); !json.Valid(a.payload) || !bytes.Contains(a.payload, []byte(`"message"`)) {
+	if expect(t, "nothing new", a, coap.CodeContent); bytes.Contains(a.payload, []byte(`"url"`)) {
 		t.Errorf("answer %s", a.payload)
+	}
+	pkg, err := p.hub.UploadPackage(t.Context(), ota.Package{Product: lab.Product, Version: "app-2.0.0"}, strings.NewReader("code"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := p.hub.CreateCampaign(t.Context(), hub.Campaign{Product: lab.Product, Packages: []string{pkg.ID}})
+	if err == nil {
+		_, err = p.hub.ControlCampaign(t.Context(), c.ID, hub.StartCampaign, "")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a = s.ask(post("/topic/ota/device/request/a1LabPk00001/lab_dev_01", token, []byte(`{"id":"0","params":{"version":"app-1.0.0"}}`)))
+	var told struct {
+		Message string
+		Data    struct{ Version, URL string }
+	}
+	if err := json.Unmarshal(a.payload, &told); err != nil || told.Message != "success" || told.Data.Version != "app-2.0.0" || !strings.HasPrefix(told.Data.URL, "https://iot.example.com/") {
+		t.Errorf("answer %v %s, %v", coap.Code(a.code), a.payload, err)
 	}
 }
 

@@ -103,8 +103,7 @@ func TestDualStack(t *testing.T) {
 	dialPSK(t, p.secure).logsInAndPosts("DTLS")
 }
 
-// fakeSend is a platform whose sessions answer late: a client that repeats itself
-// meanwhile is answered once.
+// A client that repeats itself while its answer is on the way changes nothing.
 func TestRepeatedWhileInProgress(t *testing.T) {
 	access, before := new(haltest.FakeAccess), new(sync.Mutex)
 	_, plain, _ := listen(t, coap.Config{Platform: onlyAccess{access, before}, Cleartext: true})
