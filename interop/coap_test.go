@@ -5,6 +5,7 @@
 package interop_test
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -92,6 +93,17 @@ func TestLibcoapWrongKey(t *testing.T) {
 			t.Errorf("%s: let in: %s", library, o.out)
 		}
 	}
+}
+
+// TestOpenSSLVendorSuite shakes hands as vendor firmware does: with one suite, which
+// OpenSSL has of its own.
+func TestOpenSSLVendorSuite(t *testing.T) {
+	openssl := needProgram(t, "openssl", "apt-get install openssl")
+	h := startHubd(t, "-coaps", "127.0.0.1:0")
+	cmd := exec.CommandContext(t.Context(), openssl, "s_client", "-connect", h.addrs["coaps"], "-dtls1_2", "-cipher", "PSK-AES128-CBC-SHA:@SECLEVEL=0",
+		"-psk_identity", string(auth.PSKIdentity(lamp.id, "2524608000000")), "-psk", hex.EncodeToString(auth.PSKKey(lamp.id, lamp.secret, "2524608000000")))
+	cmd.Stdin = strings.NewReader("Q\n")
+	run(t, cmd).want(t, 0, "Cipher is PSK-AES128-CBC-SHA")
 }
 
 // TestNPMCoAP posts with the npm package coap to the port without DTLS.

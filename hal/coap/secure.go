@@ -36,6 +36,13 @@ func isHello(b []byte, kind byte) bool {
 	return len(b) > recordHeader && b[0] == recordHandshake && b[3] == 0 && b[4] == 0 && b[recordHeader] == kind
 }
 
+// isFirstHello reports whether a datagram begins a handshake. One with a cookie of
+// a handshake that had to make room does not: its client will begin anew.
+func isFirstHello(b []byte) bool {
+	const number = recordHeader + 4 // of the message, behind type and length
+	return isHello(b, helloClient) && len(b) > number+1 && b[number] == 0 && b[number+1] == 0
+}
+
 // changesKeys reports whether one of a datagram's records says that its sender
 // encrypts from now on.
 func changesKeys(b []byte) bool {
@@ -115,7 +122,7 @@ func (l *secure) route(ctx context.Context, b *[]byte, from netip.AddrPort) {
 		k.end()
 		k = nil
 	}
-	if k == nil && isHello(*b, helloClient) && !l.closed {
+	if k == nil && isFirstHello(*b) && !l.closed {
 		k = l.accept(ctx, from)
 		k.noteHello(*b)
 	}
