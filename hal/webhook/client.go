@@ -117,6 +117,19 @@ func (c *client) awake(ctx context.Context) (hal.Session, error) {
 	return c.awakeInTurn(ctx)
 }
 
+// session returns the client's session without waiting for a turn, unless there
+// is none.
+func (c *client) session(ctx context.Context) (hal.Session, error) {
+	c.mu.Lock()
+	v := c.visit
+	c.mu.Unlock()
+	if v == nil {
+		return c.awake(ctx)
+	}
+	c.heard.Store(time.Now().UnixNano())
+	return v.sess, nil
+}
+
 func (c *client) takeTurn(ctx context.Context) error {
 	select {
 	case c.turn <- struct{}{}:
@@ -267,11 +280,8 @@ func (s *Server) allowed(ctx context.Context, a *access) error {
 	if a.user != c.user {
 		return errMismatch
 	}
-	if err := c.takeTurn(ctx); err != nil {
-		return err
-	}
-	defer c.giveTurn()
-	sess, err := c.awakeInTurn(ctx)
+	// A session that is busy with a message still knows what is allowed.
+	sess, err := c.session(ctx)
 	if err != nil {
 		return err
 	}
@@ -287,5 +297,9 @@ func (s *Server) allowed(ctx context.Context, a *access) error {
 	if !a.subscribes {
 		return nil
 	}
+	if err := c.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer c.giveTurn()
 	return c.subscribe(ctx, sess, hal.Filter{Topic: clone(a.topic), QoS: a.qos})
 }

@@ -10,13 +10,14 @@ import (
 )
 
 // maxHeld bounds what waits for one client's subscription.
-const maxHeld = 64
+const maxHeld = 256
 
 // hold keeps deliveries back while a subscription the broker asked about is being
 // made: a broker drops what nobody subscribed to yet, and says that it took it.
 type hold struct {
 	until time.Time
 	held  []heldDelivery
+	armed bool // somebody will send what is held
 }
 
 type heldDelivery struct {
@@ -39,7 +40,7 @@ func (v *visit) holdBack(m iot.Message, done func(error)) (held bool, err error)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	wait := time.Until(c.hold.until)
-	if wait <= 0 && len(c.hold.held) == 0 {
+	if wait <= 0 && !c.hold.armed {
 		return false, nil
 	}
 	if len(c.hold.held) >= maxHeld {
@@ -47,8 +48,9 @@ func (v *visit) holdBack(m iot.Message, done func(error)) (held bool, err error)
 	}
 	m.Topic, m.Payload = clone(m.Topic), append([]byte(nil), m.Payload...)
 	c.hold.held = append(c.hold.held, heldDelivery{v, m, done})
-	if len(c.hold.held) == 1 {
-		time.AfterFunc(max(wait, 0), c.release)
+	if !c.hold.armed {
+		c.hold.armed = true
+		time.AfterFunc(wait, c.release)
 	}
 	return true, nil
 }
@@ -63,17 +65,15 @@ func (c *client) release() {
 			return
 		}
 		if len(c.hold.held) == 0 {
-			c.hold.held = nil
+			c.hold.held, c.hold.armed = nil, false
 			c.mu.Unlock()
 			return
 		}
 		h := c.hold.held[0]
 		over := h.v.cause != ""
-		c.mu.Unlock()
-		h.send(over)
-		c.mu.Lock()
 		c.hold.held = c.hold.held[1:]
 		c.mu.Unlock()
+		h.send(over)
 	}
 }
 

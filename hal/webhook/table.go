@@ -35,9 +35,12 @@ func (s *Server) add(c *client) error {
 		return errTooMany
 	}
 	s.clients[c.id] = c
+	if old != nil || time.Since(s.gone[c.id]) < owedFor {
+		c.owes.Store(time.Now().Add(owedFor).UnixNano())
+	}
+	delete(s.gone, c.id)
 	s.mu.Unlock()
 	if old != nil {
-		c.owes.Store(time.Now().Add(owedFor).UnixNano())
 		old.end(hal.CauseKicked)
 	}
 	return nil
@@ -54,12 +57,47 @@ func (c *client) owed() bool {
 	return until > time.Now().UnixNano()
 }
 
+// maxGone is how many unannounced ends are remembered before old ones are looked
+// for.
+const maxGone = 1024
+
+// goes notes that the broker has yet to announce the end of c; s.mu is held.
+func (s *Server) goes(c *client) {
+	if !c.kind.tells {
+		return
+	}
+	now := time.Now()
+	if len(s.gone) >= maxGone {
+		for id, at := range s.gone {
+			if now.Sub(at) > owedFor {
+				delete(s.gone, id)
+			}
+		}
+	}
+	s.gone[c.id] = now
+}
+
+// announced takes a broker's word that a connection ended, which names its client
+// id only.
+func (s *Server) announced(clientID string, cause hal.Cause) {
+	if c := s.client(clientID); c != nil {
+		if c.owed() {
+			return
+		}
+		c.end(cause)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.gone, clientID)
+}
+
 // remove forgets c and the devices it spoke for.
 func (s *Server) remove(c *client, devices map[iot.DeviceID]struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.clients[c.id] == c {
 		delete(s.clients, c.id)
+		s.goes(c)
 	}
 	for id := range devices {
 		if s.devices[id] == c {

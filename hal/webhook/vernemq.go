@@ -44,9 +44,7 @@ func (s *Server) verneHook(ctx context.Context, q *request) reply {
 	case "auth_on_subscribe":
 		return s.verneSubscribe(ctx, q)
 	case "on_client_gone", "on_client_offline":
-		if c := s.client(f["client_id"]); c != nil && !c.owed() {
-			c.end(hal.CauseReset)
-		}
+		s.announced(f["client_id"], hal.CauseReset)
 		return reply{kind: typeJSON, body: "{}"}
 	case "on_register", "on_publish", "on_subscribe", "on_unsubscribe", "on_deliver", "on_offline_message", "on_client_wakeup":
 		return reply{kind: typeJSON, body: verneNext}

@@ -21,7 +21,9 @@ type visit struct {
 	c    *client
 	sess hal.Session
 
-	cause hal.Cause // why it ended; guarded by c.mu
+	// Guarded by c.mu.
+	cause  hal.Cause // why it ended
+	kicked bool      // by the platform
 }
 
 // Send implements hal.Link. nil for QoS 1 means that the broker has the message,
@@ -63,8 +65,10 @@ func (v *visit) Close(cause hal.Cause) {
 	if v.cause == "" && !current { // while Connect runs: settle sees it
 		v.cause = cause
 	}
+	first := current && !v.kicked
+	v.kicked = true
 	c.mu.Unlock()
-	if !current {
+	if !first {
 		return
 	}
 	c.s.run(func() {
