@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/aes"
 	"net"
+	"net/netip"
 
 	"github.com/pion/dtls/v3"
 
@@ -63,4 +64,43 @@ func (s *Server) Handle(datagram []byte, secure bool) (sent [][]byte) {
 		x.await()
 	}
 	return sent
+}
+
+// Routes is a DTLS socket's view of one address with an open session, and one
+// about to replace it, and of one session by its connection id.
+type Routes struct {
+	l                   *secure
+	from                netip.AddrPort
+	newer, older, named *link
+}
+
+// NewRoutes makes Routes for a connection id.
+func NewRoutes(s *Server, cid [8]byte) *Routes {
+	r := &Routes{l: newSecure(context.Background(), func() {}, s, nil), from: netip.MustParseAddrPort("192.0.2.1:1")}
+	r.newer, r.older, r.named = newLink(r.l, r.from), newLink(r.l, r.from), newLink(r.l, r.from)
+	r.l.shakes[r.from], r.l.open[r.from], r.l.cids[cid] = r.newer, r.older, r.named
+	r.l.enter(r.newer, proven)
+	r.l.enter(r.older, open)
+	r.l.enter(r.named, open)
+	return r
+}
+
+// Find says whose a datagram is.
+func (r *Routes) Find(b []byte) string {
+	switch r.l.find(b, r.from) {
+	case r.newer:
+		return "newer"
+	case r.older:
+		return "older"
+	case r.named:
+		return "named"
+	}
+	return ""
+}
+
+// Hello reports what routing sees in a datagram.
+func Hello(b []byte) (first, keys bool) {
+	k := new(link)
+	k.noteHello(b)
+	return isFirstHello(b) && k.sameHello(b), changesKeys(b)
 }

@@ -198,3 +198,34 @@ func TestParseCBOR(t *testing.T) {
 		}
 	}
 }
+
+// FuzzRoute: a datagram on a DTLS socket is read no further than it is long, and
+// only a connection id leads to its session from anywhere.
+func FuzzRoute(f *testing.F) {
+	cid := [8]byte{1, 2, 3, 4, 5, 6, 7, 8}
+	record := func(kind byte, body ...byte) []byte {
+		return append([]byte{kind, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, byte(len(body) >> 8), byte(len(body))}, body...)
+	}
+	f.Add(record(22, 1, 0, 0, 40, 0, 0))
+	f.Add(append(record(22, 16, 0), record(20, 1)...))
+	f.Add(record(23, 0))
+	f.Add(append(append([]byte{25, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0}, cid[:]...), 0, 0))
+	f.Add([]byte{25})
+	s := newChecked(f)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		first, keys := coap.Hello(b)
+		r := coap.NewRoutes(s, cid)
+		to := r.Find(b)
+		named := len(b) >= 19 && b[0] == 25 && [8]byte(b[11:]) == cid
+		if (to == "named") != named {
+			t.Errorf("% x leads to %q", b, to)
+		}
+		if first && to == "older" {
+			t.Errorf("a hello leads to %q", to)
+		}
+		data := record(23, 0)
+		if after := r.Find(data); (after == "newer") != keys && len(b) >= 13 && b[0] != 25 {
+			t.Errorf("% x, then data leads to %q", b, after)
+		}
+	})
+}
