@@ -83,6 +83,12 @@ func startHubd(t *testing.T, args ...string) *hubd {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startProgram(t, exe, args...)
+}
+
+// startProgram runs a program that is hubd, such as the test's own.
+func startProgram(t *testing.T, exe string, args ...string) *hubd {
+	t.Helper()
 	h := &hubd{t: t, cmd: exec.Command(exe, args...), addr: map[string]string{}}
 	h.cmd.Env = append(os.Environ(), childEnv+"=1")
 	h.cmd.Stderr = &h.stderr

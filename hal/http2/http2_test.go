@@ -76,6 +76,7 @@ func listen(t testing.TB, cfg http2.Config) (*http2.Handler, *httptest.Server) {
 	web.Config.Protocols = new(http.Protocols)
 	web.Config.Protocols.SetHTTP1(true)
 	web.Config.Protocols.SetUnencryptedHTTP2(true)
+	web.Config.HTTP2 = &http.HTTP2Config{MaxReadFrameSize: 16 << 10} // as hal/sniff has it
 	web.Start()
 	t.Cleanup(web.Close)
 	t.Cleanup(func() { _ = handler.Close() })

@@ -28,7 +28,10 @@ func (s *Server) newWeb() *http.Server {
 			return s.crowd.enter(withTLSState(ctx, nc), nc)
 		},
 		ConnState: s.crowd.leave,
-		ErrorLog:  slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
+		// Clients in Go take a buffer of the largest frame for a body that stays open, half
+		// a megabyte by default: too much for a device.
+		HTTP2:    &http.HTTP2Config{MaxReadFrameSize: 16 << 10},
+		ErrorLog: slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
 	}
 }
 
