@@ -4,6 +4,7 @@ package auth_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -91,6 +92,13 @@ func TestVector27PSK(t *testing.T) {
 	}
 	if got := string(auth.PSKKey(id, secretA, ts)); got != want {
 		t.Errorf("key %s, want %s", got, want)
+	}
+}
+
+func TestVector13CoAPKey(t *testing.T) {
+	key := auth.CoAPKey(secretA, "ad2b3a5eb51d64f7")
+	if got := fmt.Sprintf("%x", key); got != "ef636cd5bedbc7ee60a931a14ea635d8" || len(key) != auth.CoAPKeySize || cap(key) != len(key) {
+		t.Errorf("key %s", got)
 	}
 }
 

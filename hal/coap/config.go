@@ -52,7 +52,8 @@ type Config struct {
 	// about 1 KB. The one that was silent longest makes room for a new one.
 	MaxSessions int
 	// MaxRequests is how many requests may be in progress at once; 0 means 4096.
-	// Datagrams beyond are dropped; clients repeat what they want confirmed.
+	// Datagrams beyond are dropped, on a socket without DTLS beyond half of it;
+	// clients repeat what they want confirmed.
 	MaxRequests int
 	// Logger hears of panics, and of failed handshakes at level debug; nil discards.
 	Logger *slog.Logger
@@ -83,7 +84,7 @@ func (c *Config) complete() error {
 	c.MaxHandshakes = max(orDefault(c.MaxHandshakes, defaultMaxHandshakes), 2)
 	c.MaxMemory = orDefault(c.MaxMemory, defaultMaxMemory)
 	c.MaxSessions = orDefault(c.MaxSessions, defaultMaxSessions)
-	c.MaxRequests = orDefault(c.MaxRequests, defaultMaxRequests)
+	c.MaxRequests = max(orDefault(c.MaxRequests, defaultMaxRequests), 2)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}

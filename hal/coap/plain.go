@@ -29,6 +29,7 @@ type plain struct {
 	closed bool
 	peers  map[netip.AddrPort]*plainPeer
 	order  *list.List // of peers nothing is in progress of, oldest first
+	refs   int        // requests in progress or waiting
 }
 
 // plainPeer is an address. While datagrams of it wait, a goroutine begins them in
@@ -95,19 +96,21 @@ func (l *plain) take(ctx context.Context, from netip.AddrPort, b *[]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.peers[from]
-	if p == nil {
-		p = l.meet(from)
-	}
-	if p.refs == maxWaiting || l.closed {
+	// Strangers must not take the slots of those who have a session with DTLS.
+	if l.closed || l.refs == cap(l.s.slots)/2 || p != nil && p.refs == maxWaiting {
 		l.s.recycle(b)
 		<-l.s.slots
 		return
+	}
+	if p == nil {
+		p = l.meet(from)
 	}
 	if p.at != nil {
 		l.order.Remove(p.at)
 		p.at = nil
 	}
 	p.refs++
+	l.refs++
 	p.queue = append(p.queue, b)
 	if !p.running {
 		p.running = true
@@ -154,6 +157,7 @@ func (l *plain) run(ctx context.Context, p *plainPeer) {
 func (l *plain) left(p *plainPeer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.refs--
 	if p.refs--; p.refs > 0 {
 		return
 	}

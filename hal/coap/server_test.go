@@ -103,6 +103,35 @@ func TestDualStack(t *testing.T) {
 	dialPSK(t, p.secure).logsInAndPosts("DTLS")
 }
 
+// Strangers without DTLS leave room for those who have a session.
+func TestRequestsAreBounded(t *testing.T) {
+	access, before := new(haltest.FakeAccess), new(sync.Mutex)
+	_, plain, secure := listen(t, coap.Config{Platform: onlyAccess{access, before}, Cleartext: true, MaxRequests: 4})
+	var held []haltest.Flight
+	for i := range 5 {
+		m := post("/topic/a/b/c", "token", []byte("x"))
+		m.id = uint16(i)
+		if _, err := newSpeaker(t, plain).conn.Write(m.bytes()); err != nil {
+			t.Fatal(err)
+		}
+		if i < 2 {
+			held = append(held, access.Next(t).Received(t))
+		}
+	}
+	s := dialPSK(t, secure)
+	if _, err := s.conn.Write(post("/topic/a/b/c", "token", []byte("y")).bytes()); err != nil {
+		t.Fatal(err)
+	}
+	flight := access.Next(t).Received(t)
+	if string(flight.Copy.Payload) != "y" {
+		t.Errorf("%q went through", flight.Copy.Payload)
+	}
+	for _, f := range append(held, flight) {
+		f.Done(nil, nil)
+	}
+	s.receive()
+}
+
 // A client that repeats itself while its answer is on the way changes nothing.
 func TestRepeatedWhileInProgress(t *testing.T) {
 	access, before := new(haltest.FakeAccess), new(sync.Mutex)
