@@ -112,6 +112,9 @@ func (c *Client) subscribeAll(ctx context.Context, conn hal.Conn) error {
 		} {
 			filters = append(filters, hal.Filter{Topic: f, QoS: 1})
 		}
+		if c.gw != nil { // answers to the logins of its sub-devices
+			filters = append(filters, hal.Filter{Topic: topic.Ext("session/#", id), QoS: 1})
+		}
 	}
 	for len(filters) > 0 {
 		n := min(len(filters), 8) // the most one request may have

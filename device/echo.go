@@ -13,7 +13,7 @@ import (
 // general broker brings a client what it published itself, if one of its own
 // filters matches.
 func isEcho(t *topic.Topic) bool {
-	if t.Family != topic.FamilySys {
+	if t.Family != topic.FamilySys && t.Family != topic.FamilyExt {
 		return false
 	}
 	request, isReply := strings.CutSuffix(t.Path, topic.ReplySuffix)

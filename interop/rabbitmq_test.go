@@ -6,6 +6,7 @@ package interop_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/auth"
+	sdk "github.com/openalink/iot/device"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/mqtt"
 	"github.com/openalink/iot/hal/webhook"
@@ -223,6 +225,7 @@ func TestRabbitMQ(t *testing.T) {
 	t.Run("ForeignTopics", p.foreignTopics)
 	t.Run("NamesWithDots", p.dottedNames)
 	t.Run("NamesWithColons", p.colonNames)
+	t.Run("Gateway", p.gateway)
 	t.Run("Disabled", p.disabled)
 	t.Run("PlatformRestarts", p.platformRestarts)
 	if t.Failed() {
@@ -355,6 +358,46 @@ func (p *platform) colonNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the post is kept", func() bool { return p.Values(d.id)["Power"] == "3" })
+}
+
+// gateway has our own device library speak for a sub-device.
+func (p *platform) gateway(t *testing.T) {
+	ctx := t.Context()
+	if _, err := p.CreateProduct(ctx, hub.Product{Key: iottest.GatewayProductKey, Gateway: true}); err != nil {
+		t.Fatal(err)
+	}
+	g, err := p.RegisterDevice(ctx, hub.Device{ID: iot.DeviceID{Product: iottest.GatewayProductKey, Name: "gateway"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gw, err := sdk.NewGateway(sdk.GatewayConfig{Config: sdk.Config{
+		Identity:  hal.Identity{Device: g.ID, DeviceSecret: g.Secret},
+		Transport: mqtt.New("tcp://" + p.broker), ExplicitSubscribe: true,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gw.Close()
+	if err := gw.Connect(ctx); err != nil {
+		t.Fatal(err)
+	}
+	d := p.register(t, "sub-lamp")
+	sub, err := gw.SubDevice(sdk.Config{
+		Identity: hal.Identity{Device: d.id, DeviceSecret: d.secret}, ExplicitSubscribe: true,
+		Handlers: sdk.Handlers{SetProperties: func(context.Context, map[string]json.RawMessage) error { return nil }},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sub.Connect(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := sub.PostProperties(ctx, map[string]int{"Power": 1}); err != nil || p.Values(d.id)["Power"] != "1" {
+		t.Errorf("post: %v, Power is %s", err, p.Values(d.id)["Power"])
+	}
+	if a, err := p.SetProperties(ctx, d.id, object{"Power": 2}, hub.CallOptions{}); err != nil || a.Code != 200 {
+		t.Errorf("set: %+v, %v", a, err)
+	}
 }
 
 // disabled: the device loses its connection, and gets no other.

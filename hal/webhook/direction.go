@@ -13,7 +13,7 @@ import (
 // remembering what was published there, and works where another process of the
 // group published it.
 func goesDown(t *topic.Topic) bool {
-	if t.Family != topic.FamilySys {
+	if t.Family != topic.FamilySys && t.Family != topic.FamilyExt {
 		return false
 	}
 	request, isReply := strings.CutSuffix(t.Path, topic.ReplySuffix)
