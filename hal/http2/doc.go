@@ -12,7 +12,7 @@
 // through.
 //
 // Transport is the other end of the latter, for device.Config.Transport: a device can
-// do everything over it.
+// do everything over it. Uploader is that of file uploads.
 //
 // The SDKs speak HTTP/2 inside TLS without having asked for it (ALPN), name no
 // authority, and do not end their bodies. A listener must serve that: hal/sniff does,

@@ -3,7 +3,9 @@
 package http2_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +14,7 @@ import (
 	"strings"
 
 	iot "github.com/openalink/iot"
+	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/device"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/http2"
@@ -114,4 +117,28 @@ func ExampleNewFolder() {
 	// Output:
 	// 8 <nil>
 	// a1Example01/lamp-1/log.txt 8 <nil>
+}
+
+// A device uploads a file, and goes on where it was interrupted.
+func ExampleUploader() {
+	u := &http2.Uploader{
+		URL:    "h2://iot.example.com",
+		Device: iot.DeviceID{Product: "a1Example01", Name: "lamp-1"}, Secret: auth.NewSecret("its DeviceSecret"),
+	}
+	upload := func(ctx context.Context, photo *bytes.Reader) (stored http2.Stored, err error) {
+		var o http2.UploadOptions
+		for range 10 {
+			if stored, err = u.Upload(ctx, "photo.jpg", photo, photo.Size(), o); err == nil {
+				return stored, nil
+			}
+			interrupted, ok := errors.AsType[*http2.UploadError](err)
+			if !ok {
+				return stored, err
+			}
+			o.Resume = interrupted.ID
+		}
+		return stored, err
+	}
+	_ = upload
+	// Output:
 }
