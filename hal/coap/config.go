@@ -41,9 +41,9 @@ type Config struct {
 	// HandshakeTimeout bounds a DTLS handshake; 0 means 30 s, since narrow-band radio
 	// takes seconds for each way.
 	HandshakeTimeout time.Duration
-	// MaxHandshakes is how many DTLS handshakes may go on at once; 0 means 512. Half of
-	// it is for clients that have not shown their cookie. Each takes about 50 KB.
-	// In either half the newest replaces the oldest.
+	// MaxHandshakes is how many DTLS handshakes may go on at once; 0 means 768. Two
+	// thirds are for clients that have not shown their cookie. Each takes 40 to 60 KB.
+	// In either part the newest replaces the oldest.
 	MaxHandshakes int
 	// MaxMemory is how many bytes DTLS sessions may take; 0 means 256 MB. A session
 	// is counted as 48 KB. The one that was silent longest makes room for a new one.
@@ -64,7 +64,7 @@ const (
 	defaultTimeout          = 20 * time.Second
 	defaultIdle             = time.Hour
 	defaultHandshakeTimeout = 30 * time.Second
-	defaultMaxHandshakes    = 512
+	defaultMaxHandshakes    = 768
 	defaultMaxMemory        = 256 << 20
 	defaultMaxSessions      = 100_000
 	defaultMaxRequests      = 4096
@@ -81,7 +81,7 @@ func (c *Config) complete() error {
 	c.Timeout = orDefault(c.Timeout, defaultTimeout)
 	c.Idle = orDefault(c.Idle, defaultIdle)
 	c.HandshakeTimeout = orDefault(c.HandshakeTimeout, defaultHandshakeTimeout)
-	c.MaxHandshakes = max(orDefault(c.MaxHandshakes, defaultMaxHandshakes), 2)
+	c.MaxHandshakes = max(orDefault(c.MaxHandshakes, defaultMaxHandshakes), 3)
 	c.MaxMemory = orDefault(c.MaxMemory, defaultMaxMemory)
 	c.MaxSessions = orDefault(c.MaxSessions, defaultMaxSessions)
 	c.MaxRequests = max(orDefault(c.MaxRequests, defaultMaxRequests), 2)

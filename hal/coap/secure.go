@@ -88,12 +88,12 @@ const (
 )
 
 func newSecure(ctx context.Context, stop context.CancelFunc, s *Server, conn *net.UDPConn) *secure {
-	half := s.cfg.MaxHandshakes / 2
+	third := s.cfg.MaxHandshakes / 3
 	return &secure{
 		s: s, conn: conn, stop: stop, options: s.handshake(ctx),
 		shakes: map[netip.AddrPort]*link{}, open: map[netip.AddrPort]*link{}, cids: map[[cidSize]byte]*link{},
 		stages: [3]*list.List{list.New(), list.New(), list.New()},
-		limits: [3]int{half, half, max(s.cfg.MaxMemory/sessionMemory, 1)},
+		limits: [3]int{2 * third, third, max(s.cfg.MaxMemory/sessionMemory, 1)},
 	}
 }
 
