@@ -65,7 +65,7 @@ func (h *hook) OnACLCheck(*mqtt.Client, string, bool) bool { return false }
 // OnSessionEstablished implements mqtt.Hook: the CONNACK is written.
 func (h *hook) OnSessionEstablished(cl *mqtt.Client, _ packets.Packet) {
 	if c := connOf(cl); c != nil {
-		c.start(cl)
+		c.start()
 	}
 }
 

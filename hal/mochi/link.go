@@ -9,7 +9,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	iot "github.com/openalink/iot"
@@ -100,7 +99,7 @@ func (c *conn) append(out ...outgoing) {
 		c.out = append(c.out, o)
 		c.outBytes += o.size
 	}
-	c.changed.Broadcast()
+	c.wakeWriter()
 }
 
 // pause waits while the client does not take what is sent. It reports whether to
@@ -145,6 +144,7 @@ func (l *link) Close(cause hal.Cause) {
 		return
 	}
 	c.last = true
+	c.wakeWriter()
 	c.changed.Broadcast()
 	c.cancel() // a login that is under way
 	_ = c.Conn.SetWriteDeadline(time.Now().Add(moment))
@@ -159,21 +159,32 @@ func (c *conn) armWrite() {
 }
 
 // start begins to write what is queued, now that the CONNACK is out.
-func (c *conn) start(cl *mqtt.Client) {
+func (c *conn) start() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.started = true
-	c.mu.Unlock()
-	c.writer.Go(func() { c.write(cl) })
+	c.wakeWriter()
 }
 
-func (c *conn) write(cl *mqtt.Client) {
+// wakeWriter starts the goroutine that writes, if it has something to do and does
+// not run. c.mu is held. There is none for an idle connection.
+func (c *conn) wakeWriter() {
+	if c.started && !c.writing && !c.over && (len(c.out) > 0 || c.last) {
+		c.writing = true
+		c.writer.Go(c.write)
+	}
+}
+
+func (c *conn) write() {
 	for {
-		o, ok := c.nextOut()
-		if !ok {
+		o, last, ok := c.nextOut()
+		if last {
 			_ = c.Close()
+		}
+		if !ok {
 			return
 		}
-		err := cl.WritePacket(o.pk)
+		err := c.client.WritePacket(o.pk)
 		c.written(o)
 		if err != nil {
 			_ = c.Close()
@@ -183,33 +194,35 @@ func (c *conn) write(cl *mqtt.Client) {
 			c.call(o.done, err)
 		}
 		if err != nil {
+			c.mu.Lock()
+			c.writing = false
+			c.mu.Unlock()
 			return
 		}
 	}
 }
 
-// nextOut waits for a packet; there is none when the connection is over, or about
-// to be and all is written.
-func (c *conn) nextOut() (outgoing, bool) {
+// nextOut takes a packet. Without one the writer ends, and with it the connection
+// if this was the last.
+func (c *conn) nextOut() (o outgoing, last, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.out) == 0 && !c.over && !c.last {
-		c.changed.Wait()
-	}
 	if c.over || len(c.out) == 0 {
-		return outgoing{}, false
+		c.writing = false
+		c.changed.Broadcast()
+		return o, c.last, false
 	}
-	o := c.out[0]
+	o = c.out[0]
 	c.out[0] = outgoing{}
-	c.out = c.out[1:]
-	c.writing = true
-	return o, true
+	if c.out = c.out[1:]; len(c.out) == 0 {
+		c.out = nil
+	}
+	return o, false, true
 }
 
 func (c *conn) written(o outgoing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.outBytes -= o.size
-	c.writing = false
 	c.changed.Broadcast()
 }

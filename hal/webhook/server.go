@@ -67,9 +67,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "forbidden", http.StatusForbidden)
 		return
 	}
-	answer := forms[path]
 	switch {
-	case answer == nil:
+	case forms[path] == nil:
 		http.NotFound(w, r)
 		return
 	case r.Method != http.MethodPost:
@@ -78,22 +77,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Timeout)
 	defer cancel()
-	s.answer(ctx, answer, w, r).write(w)
+	s.answer(ctx, path, w, r).write(w)
 }
 
 // answer asks one form. Whatever goes wrong is a denial in the broker's words.
-func (s *Server) answer(ctx context.Context, answer form, w http.ResponseWriter, r *http.Request) (a reply) {
+func (s *Server) answer(ctx context.Context, path string, w http.ResponseWriter, r *http.Request) (a reply) {
+	answer := forms[path]
 	q := &request{header: r.Header}
 	defer func() {
 		if p := recover(); p != nil {
-			s.cfg.Logger.Error("panic while a question was answered", "path", r.URL.Path, "panic", p)
+			s.cfg.Logger.Error("panic while a question was answered", "path", path, "panic", p)
 			q.err = errPanic
 			a = answer(s, ctx, q)
 		}
 	}()
 	q.read(http.MaxBytesReader(w, r.Body, s.cfg.MaxBody), r.Header.Get("Content-Type"))
 	if q.err != nil {
-		s.cfg.Logger.Warn("broker's request is unreadable", "path", r.URL.Path, "err", q.err)
+		s.cfg.Logger.Warn("broker's request is unreadable", "path", path, "err", q.err)
 	}
 	return answer(s, ctx, q)
 }
