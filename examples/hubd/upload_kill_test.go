@@ -83,7 +83,7 @@ func TestUploadSurvivesKills(t *testing.T) {
 			t.Fatalf("position %d, %v: %d were answered", at, err, sure)
 		}
 		if kills < 10 {
-			kill := time.AfterFunc(time.Duration(rand.IntN(60))*time.Millisecond, h.kill)
+			kill := time.AfterFunc(time.Duration(rand.IntN(60))*time.Millisecond, func() { _ = h.cmd.Process.Kill() })
 			defer kill.Stop()
 		}
 		for err == nil && at < int64(len(file)) {
