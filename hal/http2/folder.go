@@ -25,8 +25,8 @@ import (
 )
 
 // Folder keeps uploads in a folder, as product/device/name, beside those that hub's
-// FileFolder takes over MQTT. What is not finished has a name with a dot in front.
-// It implements Blobs.
+// FileFolder takes over MQTT. What is not finished has a name with a dot in front. How
+// many files a device may have is not its concern. It implements Blobs.
 type Folder struct {
 	root  *os.Root
 	seed  maphash.Seed
