@@ -27,6 +27,7 @@ import (
 	"github.com/openalink/iot/hal/webhook"
 	"github.com/openalink/iot/hub"
 	"github.com/openalink/iot/iottest"
+	"github.com/openalink/iot/store/mem"
 )
 
 const brokerSecret = "between-broker-and-platform"
@@ -46,15 +47,15 @@ type platform struct {
 func newPlatform(t *testing.T) *platform {
 	t.Helper()
 	p := &platform{Hub: iottest.NewHub(t), up: make(chan struct{}, 16)}
-	p.open(t)
+	p.open(t, nil)
 	return p
 }
 
 // open makes the webhook, at an address the broker keeps.
-func (p *platform) open(t *testing.T) {
+func (p *platform) open(t *testing.T, st webhook.Store) {
 	t.Helper()
 	hook, err := webhook.New(webhook.Config{
-		Access: p.Hub, Secret: auth.NewSecret(brokerSecret), Services: brokerServices, Timeout: 20 * time.Second,
+		Access: p.Hub, Secret: auth.NewSecret(brokerSecret), Services: brokerServices, Timeout: 20 * time.Second, Store: st,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Stranger: func(ctx context.Context, id iot.DeviceID) error {
 			return p.disconnect(ctx, id)
@@ -228,6 +229,7 @@ func TestRabbitMQ(t *testing.T) {
 	t.Run("Gateway", p.gateway)
 	t.Run("Disabled", p.disabled)
 	t.Run("PlatformRestarts", p.platformRestarts)
+	t.Run("PlatformForgets", p.platformForgets)
 	if t.Failed() {
 		t.Logf("RabbitMQ said:\n%s", log)
 	}
@@ -429,10 +431,61 @@ func (p *platform) disabled(t *testing.T) {
 	}
 }
 
-// platformRestarts: the broker's connections outlive the platform, whose sessions
-// are gone, and RabbitMQ asks about a topic only once for a connection. What such
-// a device says is dropped, until an operator's call closes the connection.
+// restart closes the platform's half of the broker and opens another.
+func (p *platform) restart(t *testing.T, st webhook.Store) {
+	t.Helper()
+	_ = p.hook.Close()
+	p.open(t, st)
+	p.consume(t, webhook.Consumer{})
+}
+
+// platformRestarts: the broker's connections outlive the platform. With a store it
+// knows the devices when it is back, and nothing they say is lost.
 func (p *platform) platformRestarts(t *testing.T) {
+	st := mem.New()
+	p.restart(t, st)
+	d := p.register(t, "known")
+	answers := make(chan iot.Message, 16)
+	c, err := p.dial(t, signed(d, d.secret), func(m iot.Message) { answers <- m })
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := []hal.Filter{{Topic: d.sys("thing/event/property/post_reply"), QoS: 1}}
+	if _, err := c.(hal.SubscribingConn).Subscribe(t.Context(), reply); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if i > 0 {
+			p.restart(t, st)
+		}
+		if err := c.Publish(t.Context(), propertyPost(d, fmt.Sprintf(`{"Power":%d}`, i))); err != nil {
+			t.Fatal(err)
+		}
+		if m := next(t, answers); !strings.Contains(string(m.Payload), `"code":200`) {
+			t.Errorf("the device got %s", m.Payload)
+		}
+		if got := p.Values(d.id)["Power"]; got != fmt.Sprint(i) {
+			t.Errorf("Power is %s, want %d", got, i)
+		}
+	}
+	if n := p.hook.Dropped(); n > 0 {
+		t.Errorf("%d messages dropped", n)
+	}
+	// The platform away and a device that goes on: it waits in RabbitMQ's queue.
+	_ = p.hook.Close()
+	if err := c.Publish(t.Context(), propertyPost(d, `{"Power":9}`)); err != nil {
+		t.Fatal(err)
+	}
+	p.open(t, st)
+	p.consume(t, webhook.Consumer{})
+	eventually(t, "the post is kept", func() bool { return p.Values(d.id)["Power"] == "9" })
+}
+
+// platformForgets: without a store the platform knows nobody, and RabbitMQ asks
+// about a topic only once for a connection. What such a device says is dropped,
+// until an operator's call closes the connection.
+func (p *platform) platformForgets(t *testing.T) {
+	p.restart(t, nil)
 	d := p.register(t, "stays")
 	c, err := p.dial(t, signed(d, d.secret), func(iot.Message) {})
 	if err != nil {
@@ -441,9 +494,8 @@ func (p *platform) platformRestarts(t *testing.T) {
 	if err := c.Publish(t.Context(), propertyPost(d, `{"Power":1}`)); err != nil {
 		t.Fatal(err)
 	}
-	_ = p.hook.Close()
-	p.open(t)
-	p.consume(t, webhook.Consumer{})
+	eventually(t, "the post is kept", func() bool { return p.Values(d.id)["Power"] == "1" })
+	p.restart(t, nil)
 	if err := c.Publish(t.Context(), propertyPost(d, `{"Power":2}`)); err != nil {
 		t.Fatalf("RabbitMQ asked again: %v", err)
 	}

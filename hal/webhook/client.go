@@ -43,9 +43,11 @@ type client struct {
 	kind *kind
 	id   string
 	user string
+	own  iot.DeviceID // the device the user name names; zero when it names none
 	// What logs it in again after a silence.
 	password []byte
 	addr     net.Addr
+	ip       string
 	clean    bool
 
 	turn  chan struct{} // capacity 1: held over Connect, Receive and Subscribe: the session hears one at a time
@@ -70,9 +72,12 @@ func (s *Server) newClient(l *login) *client {
 		turn: make(chan struct{}, 1), speaks: make(map[iot.DeviceID]struct{}, 1),
 	}
 	if ip, err := netip.ParseAddr(l.addr); err == nil {
-		c.addr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 0))
+		c.addr, c.ip = net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, 0)), l.addr
 	}
 	c.lane.init(c)
+	if id, err := auth.ParseUserName(l.user); err == nil {
+		c.own = id
+	}
 	return c
 }
 
@@ -84,16 +89,15 @@ func (s *Server) login(ctx context.Context, l *login) error {
 		}
 		return nil
 	}
-	id, err := auth.ParseUserName(l.user)
-	if err == nil && l.kind.dots && flattened(id) {
-		return fmt.Errorf("webhook: %s makes of a dot in %v a slash", l.kind.name, id)
-	}
 	s.entering(l.clientID, 1)
 	defer s.entering(l.clientID, -1)
 	if s.full(l.clientID) {
 		return errTooMany
 	}
 	c := s.newClient(l)
+	if l.kind.dots && flattened(c.own) {
+		return fmt.Errorf("webhook: %s makes of a dot in %v a slash", l.kind.name, c.own)
+	}
 	if _, err := c.awake(ctx); err != nil {
 		return err
 	}
@@ -101,8 +105,9 @@ func (s *Server) login(ctx context.Context, l *login) error {
 		c.end(hal.CauseServerStop)
 		return err
 	}
-	if id != (iot.DeviceID{}) {
-		c.speakFor(id)
+	c.remember()
+	if c.own != (iot.DeviceID{}) {
+		c.speakFor(c.own)
 	}
 	return nil
 }
@@ -155,6 +160,9 @@ func (c *client) awakeInTurn(ctx context.Context) (hal.Session, error) {
 	v = &visit{c: c}
 	accepted, err := c.s.cfg.Access.Connect(ctx, c.request(v))
 	if err != nil {
+		if r, ok := errors.AsType[*hal.RefusedError](err); ok && r.Reason != hal.Unavailable && c.s.client(c.id) == c {
+			c.end(hal.CauseKicked) // what it showed is no good any more
+		}
 		return nil, err
 	}
 	if accepted.Session == nil {
@@ -240,7 +248,9 @@ func (c *client) end(cause hal.Cause) {
 	devices := c.speaks
 	c.speaks = nil
 	c.mu.Unlock()
-	c.s.remove(c, devices)
+	if was := c.s.remove(c, devices); was && cause != hal.CauseServerStop { // whoever starts next may know it
+		c.forget()
+	}
 	c.lane.close()
 	if v != nil {
 		v.sess.Close(cause)
@@ -273,7 +283,7 @@ func (s *Server) allowed(ctx context.Context, a *access) error {
 	if _, ok := s.cfg.Services[a.user]; ok {
 		return nil
 	}
-	c := s.client(a.clientID)
+	c := s.find(ctx, a.clientID)
 	if c == nil {
 		return errUnknown
 	}

@@ -37,6 +37,12 @@ type Config struct {
 	// a subscription of its: it subscribes only after the answer. 200 milliseconds by
 	// default.
 	Settle time.Duration
+	// Store, when not nil, keeps who is logged in, under keys that begin with
+	// "webhook/", so that a platform that starts again knows the devices that are
+	// still connected to the broker. It may be the hub's. Sealer seals what they
+	// showed when they logged in; nil keeps it as it is.
+	Store  Store
+	Sealer Sealer
 	// Kick has the broker close a client's connection, by an API it has for that. It
 	// is called when the platform ends a session, on a goroutine of its own, with a
 	// context of Timeout. nil is Server.Disconnect. Until the connection is closed,
@@ -51,8 +57,8 @@ type Config struct {
 	// Exchange is where RabbitMQ's MQTT plugin publishes, "amq.topic" by default.
 	Exchange string
 
-	// MaxClients is how many clients may be logged in, 100,000 by default. Beyond it
-	// logins are denied.
+	// MaxClients is how many clients may be logged in, silent ones included, 100,000
+	// by default. Beyond it logins are denied.
 	MaxClients int
 	// MaxBody is the largest request in bytes, 512 KB by default: VerneMQ may send
 	// the payload along.

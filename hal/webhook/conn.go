@@ -123,7 +123,7 @@ func (c *conn) received(_ paho.Client, p paho.Message) {
 		in.finish()
 		return
 	}
-	from := c.s.speaker(t.Device)
+	from := c.s.findSpeaker(c.ctx, t.Device)
 	if from == nil || !from.lane.put(c.ctx, in) {
 		if !c.over() { // else the broker sends it again
 			c.s.dropped.Add(1)

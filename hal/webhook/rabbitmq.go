@@ -40,12 +40,12 @@ func (s *Server) rabbitUser(ctx context.Context, q *request) reply {
 
 // rabbitVHost lets whoever is logged in use the virtual host its connection is
 // configured for.
-func (s *Server) rabbitVHost(_ context.Context, q *request) reply {
-	return rabbitReply(s.known(q, q.fields["client_id"]))
+func (s *Server) rabbitVHost(ctx context.Context, q *request) reply {
+	return rabbitReply(s.known(ctx, q, q.fields["client_id"]))
 }
 
 // known checks that who asks is logged in.
-func (s *Server) known(q *request, clientID string) error {
+func (s *Server) known(ctx context.Context, q *request, clientID string) error {
 	if q.err != nil {
 		return q.err
 	}
@@ -53,7 +53,7 @@ func (s *Server) known(q *request, clientID string) error {
 	if _, ok := s.cfg.Services[user]; ok {
 		return nil
 	}
-	c := s.client(clientID)
+	c := s.find(ctx, clientID)
 	if c == nil {
 		return errUnknown
 	}
@@ -65,9 +65,9 @@ func (s *Server) known(q *request, clientID string) error {
 
 // rabbitResource lets a device use the exchange of the MQTT plugin, whose topics
 // are asked for one by one, and the queues of its own subscriptions.
-func (s *Server) rabbitResource(_ context.Context, q *request) reply {
+func (s *Server) rabbitResource(ctx context.Context, q *request) reply {
 	f := q.fields
-	if err := s.known(q, f["client_id"]); err != nil {
+	if err := s.known(ctx, q, f["client_id"]); err != nil {
 		return rabbitReply(err)
 	}
 	if _, ok := s.cfg.Services[f["username"]]; ok {

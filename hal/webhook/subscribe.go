@@ -24,12 +24,16 @@ func (c *client) subscribe(ctx context.Context, sess hal.Session, f hal.Filter) 
 	}
 	for i := range c.filters {
 		if c.filters[i].Topic == f.Topic {
-			c.filters[i] = f
+			if c.filters[i] != f {
+				c.filters[i] = f
+				c.remember()
+			}
 			return nil
 		}
 	}
 	if len(c.filters) < maxFilters {
 		c.filters = append(c.filters, f)
+		c.remember()
 	}
 	return nil
 }

@@ -46,6 +46,17 @@ func (s *Server) add(c *client) error {
 	return nil
 }
 
+// addAbsent takes c in unless there is a client with its id, or no room.
+func (s *Server) addAbsent(c *client) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.clients[c.id] != nil || s.logins[c.id] > 0 || len(s.clients) >= s.cfg.MaxClients {
+		return false
+	}
+	s.clients[c.id] = c
+	return true
+}
+
 // owedFor is how long after a take-over the end of the older connection may be
 // announced.
 const owedFor = 10 * time.Second
@@ -91,11 +102,12 @@ func (s *Server) announced(clientID string, cause hal.Cause) {
 	delete(s.gone, clientID)
 }
 
-// remove forgets c and the devices it spoke for.
-func (s *Server) remove(c *client, devices map[iot.DeviceID]struct{}) {
+// remove forgets c and the devices it spoke for. It reports whether c was the
+// client with its id.
+func (s *Server) remove(c *client, devices map[iot.DeviceID]struct{}) (was bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.clients[c.id] == c {
+	if was = s.clients[c.id] == c; was {
 		delete(s.clients, c.id)
 		s.goes(c)
 	}
@@ -104,6 +116,7 @@ func (s *Server) remove(c *client, devices map[iot.DeviceID]struct{}) {
 			delete(s.devices, id)
 		}
 	}
+	return was
 }
 
 // speaks notes that c speaks for a device: its own, or a sub-device of the
