@@ -10,6 +10,9 @@
 //		})
 //	}
 //
+// A door on somebody else's broker leaves out what that cannot do, case by case and
+// with a reason, by LeaveOut.
+//
 // The fakes stand for a platform in other tests too: FakeAccess accepts every
 // client, and its sessions record what they are told and leave the dones to
 // the test.

@@ -54,9 +54,9 @@ type client struct {
 	heard atomic.Int64
 	// filters are subscribed to again after a silence; whoever has the turn has them.
 	filters []hal.Filter
-	// owes is until when the end of the client this one replaced may be announced.
-	owes atomic.Int64
-	lane lane
+	lane    lane
+
+	owed owed // of clients this one replaced; guarded by s.mu
 
 	mu     sync.Mutex
 	visit  *visit // nil while asleep

@@ -34,6 +34,11 @@ func (s *Server) Disconnect(ctx context.Context, clientID string) error {
 	token := client.Connect()
 	select {
 	case <-token.Done():
+		if token.Error() == nil { // its own end will be announced, too
+			s.mu.Lock()
+			s.owe(clientID)
+			s.mu.Unlock()
+		}
 		return token.Error()
 	case <-ctx.Done():
 		return ctx.Err()

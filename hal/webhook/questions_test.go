@@ -113,6 +113,12 @@ var conversations = map[string][]question{
 		{name: "notice", path: "/vernemq", header: verne("on_register"), body: `{"client_id":"c","username":"lamp&a1p"}`, want: `{"result":"next"}`},
 		{name: "gone", path: "/vernemq", header: verne("on_client_gone"), body: `{"client_id":"c","mountpoint":""}`, want: "{}"},
 		{name: "after that", path: "/vernemq", header: verne("auth_on_publish"), body: `{"client_id":"c","username":"lamp&a1p","qos":1,"topic":"/sys/a1p/lamp/x"}`, want: `{"result":{"error":"not_allowed"}}`},
+		{name: "login, and again", path: "/vernemq", header: verne("auth_on_register"), body: `{"peer_addr":"127.0.0.1","peer_port":8888,"mountpoint":"","client_id":"c","username":"lamp&a1p","password":"pw","clean_session":true}`, want: `{"result":"ok"}`},
+		{name: "once more: it takes over", path: "/vernemq", header: verne("auth_on_register"), body: `{"peer_addr":"127.0.0.1","peer_port":8888,"mountpoint":"","client_id":"c","username":"lamp&a1p","password":"pw","clean_session":true}`, want: `{"result":"ok"}`},
+		{name: "the end of the first", path: "/vernemq", header: verne("on_client_gone"), body: `{"client_id":"c","mountpoint":""}`, want: `{}`},
+		{name: "the second goes on", path: "/vernemq", header: verne("auth_on_publish"), body: `{"client_id":"c","username":"lamp&a1p","qos":1,"topic":"/sys/a1p/lamp/x"}`, want: `{"result":"ok"}`},
+		{name: "the end of the second", path: "/vernemq", header: verne("on_client_offline"), body: `{"client_id":"c","mountpoint":""}`, want: `{}`},
+		{name: "nobody is left", path: "/vernemq", header: verne("auth_on_publish"), body: `{"client_id":"c","username":"lamp&a1p","qos":1,"topic":"/sys/a1p/lamp/x"}`, want: `{"result":{"error":"not_allowed"}}`},
 	},
 	"Mosquitto": {
 		{name: "login, as a form", path: "/mosquitto/user", body: "username=lamp%26a1p&password=pw&clientid=c", want: `{"Ok":true,"Error":""}`},

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/hal"
@@ -33,10 +32,10 @@ type Server struct {
 
 	mu      sync.Mutex
 	closed  bool
-	taken   bool                 // a Consume runs
-	account *Consumer            // of the consumer, while it is connected
-	gone    map[string]time.Time // clients whose end the broker did not announce yet
-	logins  map[string]int       // under way, by client id
+	taken   bool            // a Consume runs
+	account *Consumer       // of the consumer, while it is connected
+	gone    map[string]owed // clients whose end the broker did not announce yet
+	logins  map[string]int  // under way, by client id
 	clients map[string]*client
 	devices map[iot.DeviceID]*client // whose connection speaks for a device
 }
@@ -51,7 +50,7 @@ func New(cfg Config) (*Server, error) {
 		cfg:     cfg,
 		outbox:  newOutbox(),
 		clients: make(map[string]*client),
-		gone:    make(map[string]time.Time),
+		gone:    make(map[string]owed),
 		logins:  make(map[string]int),
 		devices: make(map[iot.DeviceID]*client),
 	}

@@ -35,8 +35,8 @@ func (s *Server) add(c *client) error {
 		return errTooMany
 	}
 	s.clients[c.id] = c
-	if old != nil || time.Since(s.gone[c.id]) < owedFor {
-		c.owes.Store(time.Now().Add(owedFor).UnixNano())
+	if c.owed = s.gone[c.id]; old != nil && c.kind.tells {
+		c.owed.add(time.Now())
 	}
 	delete(s.gone, c.id)
 	s.mu.Unlock()
@@ -57,51 +57,6 @@ func (s *Server) addAbsent(c *client) bool {
 	return true
 }
 
-// owedFor is how long after a take-over the end of the older connection may be
-// announced.
-const owedFor = 10 * time.Second
-
-// owed reports, once, whether an announcement of an end is about the client that c
-// replaced, and not about c.
-func (c *client) owed() bool {
-	until := c.owes.Swap(0)
-	return until > time.Now().UnixNano()
-}
-
-// maxGone is how many unannounced ends are remembered before old ones are looked
-// for.
-const maxGone = 1024
-
-// goes notes that the broker has yet to announce the end of c; s.mu is held.
-func (s *Server) goes(c *client) {
-	if !c.kind.tells {
-		return
-	}
-	now := time.Now()
-	if len(s.gone) >= maxGone {
-		for id, at := range s.gone {
-			if now.Sub(at) > owedFor {
-				delete(s.gone, id)
-			}
-		}
-	}
-	s.gone[c.id] = now
-}
-
-// announced takes a broker's word that a connection ended, which names its client
-// id only.
-func (s *Server) announced(clientID string, cause hal.Cause) {
-	if c := s.client(clientID); c != nil {
-		if c.owed() {
-			return
-		}
-		c.end(cause)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.gone, clientID)
-}
-
 // remove forgets c and the devices it spoke for. It reports whether c was the
 // client with its id.
 func (s *Server) remove(c *client, devices map[iot.DeviceID]struct{}) (was bool) {
@@ -109,7 +64,9 @@ func (s *Server) remove(c *client, devices map[iot.DeviceID]struct{}) (was bool)
 	defer s.mu.Unlock()
 	if was = s.clients[c.id] == c; was {
 		delete(s.clients, c.id)
-		s.goes(c)
+		if c.kind.tells {
+			s.owe(c.id)
+		}
 	}
 	for id := range devices {
 		if s.devices[id] == c {
