@@ -34,9 +34,9 @@ var layers = map[string][]string{
 	"hal/fileslot": {".", "topic", "auth", "hal", "store", "internal/durable"},
 	"hal/mem":      {".", "topic", "auth", "hal", "store", "internal/inbox"},
 	"hal/webauth":  {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/"},
-	"hal/https":    {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "github.com/tidwall/"},
-	"hal/coap":     {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "github.com/tidwall/", "github.com/pion/", "github.com/plgd-dev/go-coap/v3/message", "github.com/plgd-dev/go-coap/v3/udp/coder", "github.com/plgd-dev/go-coap/v3/pkg/", "golang.org/x/"},
-	"hal/dial":     {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "internal/durable", "hal/coap", "hal/http2", "hal/https", "hal/mqtt", "github.com/tidwall/", "github.com/pion/", "github.com/plgd-dev/go-coap/v3/", "github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", "golang.org/x/"},
+	"hal/https":    {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "internal/single", "github.com/tidwall/"},
+	"hal/coap":     {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "internal/single", "github.com/tidwall/", "github.com/pion/", "github.com/plgd-dev/go-coap/v3/message", "github.com/plgd-dev/go-coap/v3/udp/coder", "github.com/plgd-dev/go-coap/v3/pkg/", "golang.org/x/"},
+	"hal/dial":     {".", "topic", "auth", "hal", "store", "alink", "internal/inbox", "internal/single", "internal/durable", "hal/coap", "hal/http2", "hal/https", "hal/mqtt", "github.com/tidwall/", "github.com/pion/", "github.com/plgd-dev/go-coap/v3/", "github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", "golang.org/x/"},
 	"hal/webhook":  {".", "topic", "auth", "hal", "store", "alink", "github.com/tidwall/", "github.com/eclipse/paho.mqtt.golang", "github.com/gorilla/websocket", "golang.org/x/"},
 	"hal/http2":    {".", "topic", "auth", "hal", "store", "internal/inbox", "internal/durable"},
 	"hal/sniff":    {".", "topic", "auth", "hal", "store", "golang.org/x/sys/"},
@@ -68,6 +68,7 @@ var layers = map[string][]string{
 	// Not part of the layers' order, held all the same.
 	"internal/mqttwire": {},
 	"internal/inbox":    {"."},
+	"internal/single":   {".", "topic", "auth", "hal", "store"},
 	"internal/tokens":   {},
 	"internal/durable":  {},
 }

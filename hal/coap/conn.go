@@ -20,6 +20,7 @@ import (
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/internal/inbox"
+	"github.com/openalink/iot/internal/single"
 )
 
 // conn is a login of a device. It implements hal.SubscribingConn, to say that
@@ -166,21 +167,8 @@ func (c *conn) hear(topic string, answer []byte) error {
 			return err
 		}
 	}
-	c.inbox.Put(iot.Message{Topic: answerTopic(topic), Payload: answer})
+	c.inbox.Put(iot.Message{Topic: single.AnswerTopic(topic), Payload: answer})
 	return nil
-}
-
-// answerTopic is where over MQTT the answer to a message would arrive.
-func answerTopic(name string) string {
-	switch {
-	case strings.HasPrefix(name, "/ota/device/request/"):
-		return name
-	case strings.HasPrefix(name, "/shadow/update/"):
-		return "/shadow/get/" + strings.TrimPrefix(name, "/shadow/update/")
-	case strings.HasPrefix(name, "/ext/ntp/"):
-		return strings.TrimSuffix(name, "/request") + "/response"
-	}
-	return name + "_reply"
 }
 
 // NoDownlink implements hal.OneWay.

@@ -5,7 +5,6 @@ package coap
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"runtime/debug"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/internal/single"
 )
 
 // The paths served.
@@ -140,7 +140,7 @@ func (x *exchange) open() (auth.Token, Code) {
 // publish hands a message to the platform. It counts as QoS 1: the response
 // follows the commit.
 func (x *exchange) publish(ctx context.Context, token auth.Token, topic string) (a response, answered bool) {
-	c := &hal.ConnectRequest{Protocol: "coap", Version: 1, Kind: hal.Request, Credential: token, Link: noLink{}}
+	c := &hal.ConnectRequest{Protocol: "coap", Version: 1, Kind: hal.Request, Credential: token, Link: single.Link{}}
 	if x.p.secure {
 		c.RemoteAddr = x.p.remote()
 	}
@@ -150,7 +150,7 @@ func (x *exchange) publish(ctx context.Context, token auth.Token, topic string) 
 	}
 	x.p.known.Store(true)
 	x.platform, x.done, x.taken = acc.Session, make(chan outcome, 1), true
-	m := iot.Message{Topic: topic, Payload: withoutNUL(topic, x.r.payload), QoS: iot.AtLeastOnce}
+	m := iot.Message{Topic: topic, Payload: single.Payload(topic, x.r.payload), QoS: iot.AtLeastOnce}
 	x.platform.Receive(ctx, m, func(answers []iot.Message, err error) {
 		o := outcome{err: err}
 		if len(answers) > 0 {
@@ -266,34 +266,3 @@ func (p *peer) rubbish(datagram []byte) {
 		p.send(reset(h.id))
 	}
 }
-
-// withoutNUL drops the zero bytes behind JSON: on topics of the platform always,
-// on custom ones when JSON is in front of them. Raw data keeps its bytes.
-func withoutNUL(topic string, payload []byte) []byte {
-	if len(payload) == 0 || payload[len(payload)-1] != 0 || strings.HasSuffix(topic, "_raw") {
-		return payload
-	}
-	text := trimNUL(payload)
-	for _, prefix := range [...]string{"/sys/", "/ota/", "/shadow/", "/ext/"} {
-		if strings.HasPrefix(topic, prefix) {
-			return text
-		}
-	}
-	if json.Valid(text) {
-		return text
-	}
-	return payload
-}
-
-// noLink is the link of a request: there is no way to its client but the answer.
-type noLink struct{}
-
-// Send implements hal.Link.
-func (noLink) Send(_ context.Context, _ hal.Delivery, done func(error)) {
-	if done != nil {
-		done(hal.ErrGone)
-	}
-}
-
-// Close implements hal.Link.
-func (noLink) Close(hal.Cause) {}

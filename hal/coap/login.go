@@ -3,7 +3,6 @@
 package coap
 
 import (
-	"bytes"
 	"context"
 	"crypto/aes"
 	"crypto/rand"
@@ -15,6 +14,7 @@ import (
 	"github.com/openalink/iot/alink"
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/internal/single"
 )
 
 // firstSeq is the number of the first request after a login without DTLS.
@@ -65,7 +65,7 @@ func readProof(body []byte, isCBOR bool) (p hal.Proof, seq, ok bool) {
 		signed, ok = parseCBOR(body)
 	} else {
 		var err error
-		signed, err = alink.ParseSigned(trimNUL(body))
+		signed, err = alink.ParseSigned(single.TrimNUL(body))
 		ok = err == nil
 	}
 	if !ok || signed.Sign == "" {
@@ -141,7 +141,3 @@ func (a granted) cbor() []byte {
 	}
 	return appendCBORText(appendCBORText(b, "token"), a.token)
 }
-
-// trimNUL drops the zero bytes that C programs send behind a text (wire facts
-// section 1 row 29).
-func trimNUL(b []byte) []byte { return bytes.TrimRight(b, "\x00") }

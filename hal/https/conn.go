@@ -18,6 +18,7 @@ import (
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/internal/inbox"
+	"github.com/openalink/iot/internal/single"
 )
 
 // maxReply is the longest answer read: the largest message in base64 and what is
@@ -75,7 +76,7 @@ func (c *conn) Publish(ctx context.Context, m iot.Message) error {
 		return a.err()
 	}
 	if len(a.Info.Data) > 0 {
-		c.inbox.Put(iot.Message{Topic: answerTopic(m.Topic), Payload: a.Info.Data})
+		c.inbox.Put(iot.Message{Topic: single.AnswerTopic(m.Topic), Payload: a.Info.Data})
 	}
 	return nil
 }
@@ -118,19 +119,6 @@ func readReply(status int, raw []byte) (*reply, error) {
 		return nil, errReply
 	}
 	return &a, nil
-}
-
-// answerTopic is where over MQTT the answer to a message would arrive.
-func answerTopic(name string) string {
-	switch {
-	case strings.HasPrefix(name, "/ota/device/request/"):
-		return name
-	case strings.HasPrefix(name, "/shadow/update/"):
-		return "/shadow/get/" + strings.TrimPrefix(name, "/shadow/update/")
-	case strings.HasPrefix(name, "/ext/ntp/"):
-		return strings.TrimSuffix(name, "/request") + "/response"
-	}
-	return name + "_reply"
 }
 
 // NoDownlink implements hal.OneWay.

@@ -3,7 +3,6 @@
 package https
 
 import (
-	"bytes"
 	"net/http"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"github.com/openalink/iot/alink"
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/internal/single"
 )
 
 // login serves /auth.
@@ -42,7 +42,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
 // version, sign and signmethod. ok is false when something is missing, a sign
 // method is unknown, the client id too long, or the timestamp stale.
 func (h *Handler) proof(body []byte, now time.Time) (p hal.Proof, ok bool) {
-	s, err := alink.ParseSigned(trimNUL(body))
+	s, err := alink.ParseSigned(single.TrimNUL(body))
 	if err != nil || s.Sign == "" {
 		return p, false
 	}
@@ -78,7 +78,3 @@ func (h *Handler) fresh(text string, now time.Time) bool {
 	ms, err := strconv.ParseInt(text, 10, 64)
 	return err == nil && now.Sub(time.UnixMilli(ms)).Abs() <= h.cfg.TimestampWindow
 }
-
-// trimNUL drops the zero bytes that C programs send behind a text (wire facts
-// section 1 row 29).
-func trimNUL(b []byte) []byte { return bytes.TrimRight(b, "\x00") }

@@ -4,13 +4,12 @@ package https
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
-	"strings"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
+	"github.com/openalink/iot/internal/single"
 )
 
 // exchange is a message under way and what becomes of it. It is used again and
@@ -69,16 +68,21 @@ func (h *Handler) publish(w http.ResponseWriter, r *http.Request) {
 // carry reports false when the client went away, and x is the platform's still.
 func (h *Handler) carry(w http.ResponseWriter, r *http.Request, token string, x *exchange) bool {
 	topic := r.URL.Path[len(pathTopic)-1:]
-	if len(topic) == 1 || !h.body(w, r, &x.body, h.cfg.MaxBody) {
+	if len(topic) == 1 || r.ContentLength > int64(h.cfg.MaxBody) {
 		fail(w, CodeParam)
 		return true
 	}
-	session, err := h.enter(r, token)
+	session, err := h.enter(r, token) // before a byte of the body takes memory
 	if err != nil {
 		fail(w, tokenCode(err))
 		return true
 	}
-	session.Receive(r.Context(), iot.Message{Topic: topic, Payload: withoutNUL(topic, x.body.Bytes()), QoS: iot.AtLeastOnce}, x.finish)
+	if !h.body(w, r, &x.body, h.cfg.MaxBody) {
+		session.Close(hal.CauseClient)
+		fail(w, CodeParam)
+		return true
+	}
+	session.Receive(r.Context(), iot.Message{Topic: topic, Payload: single.Payload(topic, x.body.Bytes()), QoS: iot.AtLeastOnce}, x.finish)
 	select {
 	case <-x.done:
 		session.Close(hal.CauseClient)
@@ -102,28 +106,10 @@ func (h *Handler) carry(w http.ResponseWriter, r *http.Request, token string, x 
 func (h *Handler) enter(r *http.Request, token string) (hal.Session, error) {
 	acc, err := h.cfg.Platform.Connect(r.Context(), &hal.ConnectRequest{
 		Protocol: "http", Version: byte(r.ProtoMajor), Kind: hal.Request, Credential: auth.NewToken(token),
-		TLS: r.TLS, RemoteAddr: addr(r.RemoteAddr), Link: noLink{},
+		TLS: r.TLS, RemoteAddr: addr(r.RemoteAddr), Link: single.Link{},
 	})
 	if err != nil {
 		return nil, err
 	}
 	return acc.Session, nil
-}
-
-// withoutNUL drops the zero bytes behind JSON: on topics of the platform always,
-// on custom ones when JSON is in front of them. Raw data keeps its bytes.
-func withoutNUL(topic string, payload []byte) []byte {
-	if len(payload) == 0 || payload[len(payload)-1] != 0 || strings.HasSuffix(topic, "_raw") {
-		return payload
-	}
-	text := trimNUL(payload)
-	for _, prefix := range [...]string{"/sys/", "/ota/", "/shadow/", "/ext/"} {
-		if strings.HasPrefix(topic, prefix) {
-			return text
-		}
-	}
-	if json.Valid(text) {
-		return text
-	}
-	return payload
 }
