@@ -24,7 +24,7 @@ func (s *Server) Disconnect(ctx context.Context, clientID string) error {
 	}
 	o := paho.NewClientOptions().AddBroker(cfg.URL).SetClientID(clientID).
 		SetUsername(cfg.UserName).SetPassword(cfg.Password.Reveal()).
-		SetCleanSession(false). // what waits for the client there is not ours to drop
+		SetCleanSession(false).SetAutoAckDisabled(true). // what waits for the client there is not ours
 		SetProtocolVersion(4).SetConnectTimeout(s.cfg.Timeout).SetAutoReconnect(false).SetConnectRetry(false)
 	if cfg.TLS != nil {
 		o.SetTLSConfig(cfg.TLS)
