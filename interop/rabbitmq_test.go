@@ -9,9 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,106 +26,6 @@ import (
 	"github.com/openalink/iot/iottest"
 	"github.com/openalink/iot/store/mem"
 )
-
-const brokerSecret = "between-broker-and-platform"
-
-var brokerServices = map[string]auth.Secret{"platform": auth.NewSecret("platform-password")}
-
-// platform is a hub in this process behind a broker of others.
-type platform struct {
-	*iottest.Hub
-	hook      *webhook.Server
-	questions *httptest.Server
-	broker    string // host:port of MQTT
-	up        chan struct{}
-	ctl       func(ctx context.Context, args ...string) (string, error) // what an operator types
-}
-
-func newPlatform(t *testing.T) *platform {
-	t.Helper()
-	p := &platform{Hub: iottest.NewHub(t), up: make(chan struct{}, 16)}
-	p.open(t, nil)
-	return p
-}
-
-// open makes the webhook, at an address the broker keeps.
-func (p *platform) open(t *testing.T, st webhook.Store) {
-	t.Helper()
-	hook, err := webhook.New(webhook.Config{
-		Access: p.Hub, Secret: auth.NewSecret(brokerSecret), Services: brokerServices, Timeout: 20 * time.Second, Store: st,
-		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
-		Stranger: func(ctx context.Context, id iot.DeviceID) error {
-			return p.disconnect(ctx, id)
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.hook = hook
-	t.Cleanup(func() { _ = hook.Close() })
-	if p.questions == nil {
-		p.questions = httptest.NewServer(hook)
-		t.Cleanup(p.questions.Close)
-		return
-	}
-	p.questions.Config.Handler = hook
-}
-
-// consume takes the devices' messages from the broker until the test ends.
-func (p *platform) consume(t *testing.T, cfg webhook.Consumer) {
-	t.Helper()
-	cfg.URL, cfg.UserName, cfg.Password = "mqtt://"+p.broker, "platform", brokerServices["platform"]
-	cfg.Subscribed = func() { p.up <- struct{}{} }
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- p.hook.Consume(ctx, cfg) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; !errors.Is(err, context.Canceled) && !errors.Is(err, webhook.ErrServerClosed) {
-			t.Errorf("Consume: %v", err)
-		}
-	})
-	p.subscribed(t)
-}
-
-func (p *platform) subscribed(t *testing.T) {
-	t.Helper()
-	select {
-	case <-p.up:
-	case <-time.After(30 * time.Second):
-		t.Fatal("the consumer is not subscribed within 30 s")
-	}
-}
-
-// disconnect asks the broker for the client id of a device it knows and the
-// platform does not, and has it disconnected.
-func (p *platform) disconnect(ctx context.Context, id iot.DeviceID) error {
-	list, err := p.ctl(ctx, "-q", "--no-table-headers", "list_mqtt_connections", "user", "client_id")
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(list) {
-		if user, client, _ := strings.Cut(strings.TrimSpace(line), "\t"); user == id.Name+"&"+id.Product {
-			return p.hook.Disconnect(ctx, client)
-		}
-	}
-	return fmt.Errorf("%v is not in %q", id, list)
-}
-
-// freePort is a port of the loopback address nobody listens on now.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
 
 // needRabbitMQ returns the server's own script: the one on PATH insists on an
 // account of its own.
@@ -235,15 +132,6 @@ func TestRabbitMQ(t *testing.T) {
 	}
 }
 
-func (p *platform) register(t *testing.T, name string) device {
-	t.Helper()
-	d, err := p.RegisterDevice(t.Context(), hub.Device{ID: iot.DeviceID{Product: iottest.ProductKey, Name: name}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return device{d.ID, d.Secret}
-}
-
 // npmConversation has Alibaba's Node SDK, unmodified, log in at the broker, post,
 // get its answers, a property set and service calls.
 func (p *platform) npmConversation(t *testing.T) {
@@ -283,20 +171,6 @@ func (p *platform) npmConversation(t *testing.T) {
 	c.want(t, "ended")
 }
 
-func signed(d device, secret auth.Secret) hal.Login {
-	tr := auth.SignMQTT(d.id, secret, auth.MQTTOptions{ClientID: "raw." + d.id.Name, Method: auth.HMACSHA256})
-	return hal.Login{ClientID: tr.ClientID, UserName: tr.UserName, Password: tr.Password, KeepAlive: time.Minute, CleanSession: true}
-}
-
-func (p *platform) dial(t *testing.T, l hal.Login, recv func(iot.Message)) (hal.Conn, error) {
-	t.Helper()
-	c, err := mqtt.New("tcp://"+p.broker).Connect(t.Context(), l, recv)
-	if err == nil {
-		t.Cleanup(func() { _ = c.Close() })
-	}
-	return c, err
-}
-
 func (p *platform) refusals(t *testing.T) {
 	d := p.register(t, "refused")
 	for what, l := range map[string]hal.Login{
@@ -310,10 +184,6 @@ func (p *platform) refusals(t *testing.T) {
 			t.Errorf("%s: %v, want bad credentials", what, err)
 		}
 	}
-}
-
-func propertyPost(d device, params string) iot.Message {
-	return iot.Message{Topic: d.sys("thing/event/property/post"), Payload: fmt.Appendf(nil, `{"id":"1","version":"1.0","params":%s,"method":"thing.event.property.post"}`, params), QoS: iot.AtLeastOnce}
 }
 
 func (p *platform) foreignTopics(t *testing.T) {
@@ -429,6 +299,21 @@ func (p *platform) disabled(t *testing.T) {
 	if _, err := p.dial(t, signed(d, d.secret), func(iot.Message) {}); err == nil {
 		t.Error("a disabled device is let in")
 	}
+}
+
+// disconnect asks the broker for the client id of a device it knows and the
+// platform does not, and has it disconnected.
+func (p *platform) disconnect(ctx context.Context, id iot.DeviceID) error {
+	list, err := p.ctl(ctx, "-q", "--no-table-headers", "list_mqtt_connections", "user", "client_id")
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(list) {
+		if user, client, _ := strings.Cut(strings.TrimSpace(line), "\t"); user == id.Name+"&"+id.Product {
+			return p.hook.Disconnect(ctx, client)
+		}
+	}
+	return fmt.Errorf("%v is not in %q", id, list)
 }
 
 // restart closes the platform's half of the broker and opens another.
