@@ -103,7 +103,7 @@ func (c *Client) sendReports() {
 func (c *Client) nextReport() (report, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.conn == nil || len(c.queue) == 0 {
+	if c.conn == nil || c.closed || len(c.queue) == 0 {
 		return report{}, false
 	}
 	return c.queue[0], true
