@@ -23,6 +23,7 @@ import (
 	"github.com/plgd-dev/go-coap/v3/mux"
 	coapnet "github.com/plgd-dev/go-coap/v3/net"
 	"github.com/plgd-dev/go-coap/v3/options"
+	"github.com/plgd-dev/go-coap/v3/pkg/runner/periodic"
 	"github.com/plgd-dev/go-coap/v3/udp"
 
 	"github.com/openalink/iot/auth"
@@ -93,12 +94,17 @@ func echo() mux.Handler {
 	})
 }
 
+// ticks is the peer's clock. Its own outlives it by seconds.
+func ticks(b *testing.B) periodic.Func {
+	return periodic.New(b.Context().Done(), 4*time.Second)
+}
+
 func bareUDP(b *testing.B) *load {
 	l, err := coapnet.NewListenUDP("udp4", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := udp.NewServer(options.WithMux(echo()))
+	s := udp.NewServer(options.WithMux(echo()), options.WithPeriodicRunner(ticks(b)))
 	var all sync.WaitGroup
 	all.Go(func() { _ = s.Serve(l) })
 	b.Cleanup(func() {
@@ -122,7 +128,7 @@ func bareDTLS(b *testing.B) *load {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s := coapdtls.NewServer(options.WithMux(echo()))
+	s := coapdtls.NewServer(options.WithMux(echo()), options.WithPeriodicRunner(ticks(b)))
 	var all sync.WaitGroup
 	all.Go(func() { _ = s.Serve(l) })
 	b.Cleanup(func() {
