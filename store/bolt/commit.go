@@ -28,8 +28,9 @@ func (e *Engine) commitGroups(delivery chan<- []item, spare <-chan []item) {
 		e.commitGroup(group)
 		took := time.Since(began)
 		e.stats.add(e.writer, took)
-		// After a long commit, too, the callers need a moment to come back.
-		earliest = began.Add(max(e.options.Pace, took+e.options.Pace/4))
+		// The callers of this group need a moment to come back: they are half of those
+		// who wait for each other's commits.
+		earliest = began.Add(took + e.options.Pace)
 		e.queue.committed(ops)
 		delivery <- group
 	}

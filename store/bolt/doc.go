@@ -3,7 +3,7 @@
 // # Commits
 //
 // Batches are committed in groups, one bbolt transaction each. A group starts no
-// sooner than Options.Pace after the one before began, so after idle at once.
+// sooner than Options.Pace after the one before was written, so after idle at once.
 // Two things let it start sooner: 256 operations wait; or as many batches wait as
 // were committed with the last group and waited at its end, which is when all
 // writers that wait for their own commits are back. So these, one or many, are

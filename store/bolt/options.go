@@ -11,8 +11,8 @@ import (
 
 // Options are the settings of Open. The zero value is a good choice.
 type Options struct {
-	// Pace is the least time between the beginnings of two groups under load. 0
-	// means 2 ms, less than 0 none. A longer pace writes fewer bytes for each
+	// Pace is the least time between two groups under load. 0 means 2 ms, less than 0
+	// none. A longer pace writes fewer bytes for each
 	// operation and adds to the latency of a busy store.
 	Pace time.Duration
 	// MaxQueue is how many operations (writes, appends) may wait for a commit
