@@ -151,7 +151,7 @@ func gatewayID(i int) iot.DeviceID {
 	return iot.DeviceID{Product: gatewayProduct, Name: fmt.Sprint("bridge-", i)}
 }
 
-func phone(i int) string { return fmt.Sprint(13800000000 + i) }
+func phone(i int) string { return fmt.Sprint(13_800_000_000 + int64(i)) }
 
 // fleetOrder is what the terminals are told, fleetResult what they tell.
 type fleetOrder struct {
