@@ -57,7 +57,7 @@ func checkDeps(t *testing.T, program, transport string, modules []string) {
 		t.Fatalf("go list: %v", err)
 	}
 	ours := []string{
-		".", "auth", "topic", "store", "hal", "alink", "tsl", "ota", "shadow", "device", "internal/inbox", "internal/single", "internal/durable", transport, program[len("./"):],
+		".", "auth", "topic", "store", "hal", "alink", "tsl", "ota", "shadow", "device", "internal/inbox", "internal/single", "internal/durable", transport, program[len("./"):], "testdata/firmware/lamp",
 	}
 	modules = append([]string{"github.com/tidwall/"}, modules...)
 	for dep := range strings.FieldsSeq(string(out)) {

@@ -68,6 +68,7 @@ var layers = map[string][]string{
 	// Not part of the layers' order, held all the same.
 	"internal/mqttwire": {},
 	"internal/inbox":    {"."},
+	"internal/party":    {},
 	"internal/single":   {".", "topic", "auth", "hal", "store"},
 	"internal/tokens":   {},
 	"internal/durable":  {},

@@ -3,14 +3,9 @@
 package jt808_test
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"flag"
-	"io"
 	"net"
-	"os"
-	"os/exec"
 	"runtime"
 	"testing"
 	"time"
@@ -21,6 +16,7 @@ import (
 	"github.com/openalink/iot/device"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/mqtt"
+	"github.com/openalink/iot/internal/party"
 )
 
 var (
@@ -35,55 +31,6 @@ const (
 	most  = 12 << 10
 	large = 5000
 )
-
-// party is another process of TestFleet.
-type party struct {
-	t   testing.TB
-	in  io.Writer
-	out *bufio.Reader
-}
-
-// start runs this test's binary in a role.
-func start(t testing.TB, role string) *party {
-	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleVar+"="+role)
-	cmd.Stderr = os.Stderr
-	in, errIn := cmd.StdinPipe()
-	out, errOut := cmd.StdoutPipe()
-	if err := errors.Join(errIn, errOut, cmd.Start()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = in.Close() // its sign to end
-		if t.Failed() {
-			_ = cmd.Process.Kill()
-		}
-		if err := cmd.Wait(); err != nil && !t.Failed() {
-			t.Errorf("%s: %v", role, err)
-		}
-	})
-	return &party{t, in, bufio.NewReaderSize(out, 1<<20)}
-}
-
-// tell sends a value to the process, hear waits for one.
-func (p *party) tell(v any) {
-	p.t.Helper()
-	if err := json.NewEncoder(p.in).Encode(v); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-func (p *party) hear(v any) {
-	p.t.Helper()
-	line, err := p.out.ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, v)
-	}
-	if err != nil {
-		p.t.Fatal(err)
-	}
-}
 
 // inUse returns the memory of this process that is in use.
 func inUse() int {
@@ -141,11 +88,11 @@ func waitSessions(t testing.TB, b *bridge.Bridge, n int) time.Duration {
 // say arrives.
 func TestFleet(t *testing.T) {
 	n := *trackers
-	platform := start(t, rolePlatform)
-	platform.tell(n)
+	platform := party.Start(t, rolePlatform)
+	platform.Tell(n)
 	before := inUse()
 	var info platformInfo
-	platform.hear(&info)
+	platform.Hear(&info)
 	ids, err := bridge.ParseIdentities(info.Identities)
 	if err != nil {
 		t.Fatal(err)
@@ -154,14 +101,14 @@ func TestFleet(t *testing.T) {
 	b, s := info.open(t, ids, 0)
 	addr := s.Addrs()[0].String()
 
-	fleet := start(t, roleTerminals)
-	fleet.tell(fleetOrder{Addr: addr, Terminals: n, Rounds: *rounds, Every: *every})
+	fleet := party.Start(t, roleTerminals)
+	fleet.Tell(fleetOrder{Addr: addr, Terminals: n, Rounds: *rounds, Every: *every})
 	took := waitSessions(t, b, n)
 	each := (inUse() - before) / n
 	t.Logf("%d terminals in after %v, %v a gateway; %d bytes of the bridge's memory each, %d goroutines in all",
 		n, took.Round(time.Millisecond), b.Stats().Carried, each, runtime.NumGoroutine())
-	fleet.hear(new(string)) // all in
-	fleet.tell("go")
+	fleet.Hear(new(string)) // all in
+	fleet.Tell("go")
 	time.Sleep(time.Duration(*rounds) * *every / 2)
 	t.Logf("%d bytes each while they report", (inUse()-before)/n)
 	if n >= large && each > most {
@@ -175,14 +122,14 @@ func TestFleet(t *testing.T) {
 	b, _ = info.open(t, ids, port)
 	t.Logf("restarted: all back after %v", waitSessions(t, b, n).Round(time.Millisecond))
 	var done fleetResult
-	fleet.hear(&done)
+	fleet.Hear(&done)
 	t.Logf("%d locations confirmed, %d repeated, in %v", done.Confirmed, done.Repeated, done.Took.Round(time.Millisecond))
 	if want := n * *rounds; done.Confirmed != want {
 		t.Errorf("%d of %d locations confirmed", done.Confirmed, want)
 	}
 	var arrived int
-	platform.tell("count")
-	platform.hear(&arrived)
+	platform.Tell("count")
+	platform.Hear(&arrived)
 	if want := n * *rounds; arrived != want {
 		t.Errorf("%d of %d locations at the platform", arrived, want)
 	}

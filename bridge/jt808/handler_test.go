@@ -20,12 +20,13 @@ import (
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/mem"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/internal/party"
 	"github.com/openalink/iot/iottest"
 )
 
 func TestMain(m *testing.M) {
-	if role := os.Getenv(roleVar); role != "" { // a part of TestFleet
-		os.Exit(play(role))
+	if party.Role() != "" { // a part of TestFleet
+		os.Exit(party.Play(play))
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,12 +18,12 @@ import (
 	"github.com/openalink/iot/bridge/jt808"
 	"github.com/openalink/iot/hal/mqttd"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/internal/party"
 	"github.com/openalink/iot/store/mem"
 )
 
 // The other processes of TestFleet: this binary, in a role.
 const (
-	roleVar       = "IOT_JT808_ROLE"
 	rolePlatform  = "platform"
 	roleTerminals = "terminals"
 
@@ -33,19 +32,13 @@ const (
 )
 
 // play is the life of another process; it ends with its standard input.
-func play(role string) (code int) {
-	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
-	f := terminals
-	if role == rolePlatform {
-		f = platform
-	}
+func play(in *json.Decoder, out *json.Encoder) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if err := f(ctx, in, out); err != nil {
-		fmt.Fprintln(os.Stderr, role, err)
-		return 1
+	if party.Role() == rolePlatform {
+		return platform(ctx, in, out)
 	}
-	return 0
+	return terminals(ctx, in, out)
 }
 
 // platformInfo tells where a platform is and who its devices are.

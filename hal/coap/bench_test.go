@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"crypto/cipher"
 	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -26,9 +28,11 @@ import (
 	"github.com/plgd-dev/go-coap/v3/pkg/runner/periodic"
 	"github.com/plgd-dev/go-coap/v3/udp"
 
+	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal/coap"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/internal/party"
 	"github.com/openalink/iot/store/bolt"
 )
 
@@ -112,13 +116,7 @@ func bareUDP(b *testing.B) *load {
 		_ = l.Close()
 		all.Wait()
 	})
-	return newLoad(b, func(int) *poster {
-		conn, err := net.Dial("udp", l.LocalAddr().String())
-		if err != nil {
-			b.Fatal(err)
-		}
-		return newPoster(conn, post(labPost, "a token of as many characters", []byte(benchBody)))
-	})
+	return newLoad(b, "bare UDP", l.LocalAddr().String())
 }
 
 func bareDTLS(b *testing.B) *load {
@@ -136,13 +134,7 @@ func bareDTLS(b *testing.B) *load {
 		_ = l.Close()
 		all.Wait()
 	})
-	return newLoad(b, func(int) *poster {
-		conn, err := tryPSK(patience, l.Addr().String(), benchSuite)
-		if err != nil {
-			b.Fatal(err)
-		}
-		return newPoster(conn, post(labPost, "a token of as many characters", []byte(benchBody)))
-	})
+	return newLoad(b, "bare DTLS", l.Addr().String())
 }
 
 // durable is a hub whose store is a file, with the devices.
@@ -163,9 +155,7 @@ func durable(b *testing.B) *platform {
 		b.Fatal(err)
 	}
 	for n := range benchConns {
-		id := lab
-		id.Name = fmt.Sprintf("lab_dev_%02d", n)
-		if _, err := h.RegisterDevice(b.Context(), hub.Device{ID: id, Secret: auth.NewSecret(labSecret)}); err != nil {
+		if _, err := h.RegisterDevice(b.Context(), hub.Device{ID: benchDevice(n), Secret: auth.NewSecret(labSecret)}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -174,46 +164,114 @@ func durable(b *testing.B) *platform {
 	return p
 }
 
-func hubUDP(b *testing.B) *load {
-	p := durable(b)
-	return newLoad(b, func(n int) *poster {
-		id := lab
-		id.Name = fmt.Sprintf("lab_dev_%02d", n)
-		s := p.speak(p.plain)
-		l := s.symmetric(labSecret, id)
-		m := l.post("/topic/sys/"+id.String()+"/thing/event/property/post", []byte(benchBody))
-		p := newPoster(s.conn, m)
-		p.login, p.seqAt = l, bytes.Index(p.datagram, []byte(m.options[len(m.options)-1].value))
-		return p
-	})
+func hubUDP(b *testing.B) *load { return newLoad(b, "hub UDP", durable(b).plain) }
+
+func hubDTLS(b *testing.B) *load { return newLoad(b, "hub DTLS", durable(b).secure) }
+
+// load is 100 devices in another process: this binary, in a role.
+type load struct{ *party.Party }
+
+func newLoad(b *testing.B, way, addr string) *load {
+	b.Helper()
+	l := &load{party.Start(b, way)}
+	l.Tell(addr)
+	return l
 }
 
-func hubDTLS(b *testing.B) *load {
-	p := durable(b)
-	return newLoad(b, func(n int) *poster {
-		id := lab
-		id.Name = fmt.Sprintf("lab_dev_%02d", n)
-		key := auth.PSKKey(id, auth.NewSecret(labSecret), "1")
-		conn, err := net.Dial("udp", p.secure)
+// run makes n posts and returns how many a second.
+func (l *load) run(n int) (rate float64) {
+	l.Tell(n)
+	l.Hear(&rate)
+	return rate
+}
+
+// devices is the life of the other process.
+func devices(in *json.Decoder, out *json.Encoder) (err error) {
+	testing.Benchmark(func(b *testing.B) { // what opens sessions wants one
+		var addr string
+		if in.Decode(&addr) != nil {
+			return // called once more, at the end
+		}
+		err = errors.New("the devices do not come in")
+		all := make([]*poster, benchConns)
+		for n := range all {
+			all[n] = openers[party.Role()](b, addr, n)
+		}
+		err = nil
+		for n := 0; err == nil && in.Decode(&n) == nil; {
+			var rate float64
+			if rate, err = postAll(all, n); err == nil {
+				err = out.Encode(rate)
+			}
+		}
+	})
+	return err
+}
+
+// openers make device n by its way in. They speak CoAP by hand, so that the server
+// is what is measured.
+var openers = map[string]func(b *testing.B, addr string, n int) *poster{
+	"bare UDP": func(b *testing.B, addr string, _ int) *poster {
+		return newPoster(newSpeaker(b, addr).conn, bareMessage())
+	},
+	"bare DTLS": func(b *testing.B, addr string, _ int) *poster {
+		conn, err := tryPSK(patience, addr, benchSuite)
 		if err != nil {
 			b.Fatal(err)
 		}
-		c, err := dialDTLS(patience, conn, append(withPSK(benchSuite), piondtls.WithPSKIdentityHint([]byte(auth.PSKIdentity(id, "1"))),
-			piondtls.WithPSK(func([]byte) ([]byte, error) { return key, nil }))...)
-		if err != nil {
-			b.Fatal(err)
-		}
-		s := &speaker{t: b, conn: c}
-		token := tokenOf(b, s.ask(post("/auth", "", []byte(signed(labSecret, id)))))
-		return newPoster(c, post("/topic/sys/"+id.String()+"/thing/event/property/post", token, []byte(benchBody)))
-	})
+		return newPoster(conn, bareMessage())
+	},
+	"hub UDP":  openUDP,
+	"hub DTLS": openDTLS,
 }
 
-// load is 100 devices. It speaks CoAP by hand, so that the server is what is
-// measured.
-type load struct {
-	b     *testing.B
-	conns [benchConns]*poster
+func bareMessage() message { return post(labPost, "a token of as many characters", []byte(benchBody)) }
+
+func benchDevice(n int) iot.DeviceID {
+	return iot.DeviceID{Product: lab.Product, Name: fmt.Sprintf("lab_dev_%02d", n)}
+}
+
+func openUDP(b *testing.B, addr string, n int) *poster {
+	id, s := benchDevice(n), newSpeaker(b, addr)
+	l := s.symmetric(labSecret, id)
+	m := l.post("/topic/sys/"+id.String()+"/thing/event/property/post", []byte(benchBody))
+	p := newPoster(s.conn, m)
+	p.login, p.seqAt = l, bytes.Index(p.datagram, []byte(m.options[len(m.options)-1].value))
+	return p
+}
+
+func openDTLS(b *testing.B, addr string, n int) *poster {
+	id := benchDevice(n)
+	key := auth.PSKKey(id, auth.NewSecret(labSecret), "1")
+	conn, err := net.Dial("udp", addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c, err := dialDTLS(patience, conn, append(withPSK(benchSuite), piondtls.WithPSKIdentityHint([]byte(auth.PSKIdentity(id, "1"))),
+		piondtls.WithPSK(func([]byte) ([]byte, error) { return key, nil }))...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := &speaker{t: b, conn: c}
+	token := tokenOf(b, s.ask(post("/auth", "", []byte(signed(labSecret, id)))))
+	return newPoster(c, post("/topic/sys/"+id.String()+"/thing/event/property/post", token, []byte(benchBody)))
+}
+
+func postAll(all []*poster, n int) (float64, error) {
+	var left atomic.Int64
+	left.Store(int64(n))
+	errs := make([]error, len(all))
+	var posting sync.WaitGroup
+	start := time.Now()
+	for i, p := range all {
+		posting.Go(func() {
+			for left.Add(-1) >= 0 && errs[i] == nil {
+				errs[i] = p.post()
+			}
+		})
+	}
+	posting.Wait()
+	return float64(n) / time.Since(start).Seconds(), errors.Join(errs...)
 }
 
 // poster is a device with its request ready but for the numbers in it.
@@ -227,36 +285,6 @@ type poster struct {
 
 func newPoster(conn net.Conn, m message) *poster {
 	return &poster{conn: conn, datagram: m.bytes(), answer: make([]byte, 2048)}
-}
-
-func newLoad(b *testing.B, open func(int) *poster) *load {
-	b.Helper()
-	l := &load{b: b}
-	for n := range l.conns {
-		l.conns[n] = open(n)
-		b.Cleanup(func() { _ = l.conns[n].conn.Close() })
-	}
-	return l
-}
-
-// run makes n posts and returns how many a second.
-func (l *load) run(n int) float64 {
-	var left atomic.Int64
-	left.Store(int64(n))
-	var all sync.WaitGroup
-	start := time.Now()
-	for _, p := range l.conns {
-		all.Go(func() {
-			for left.Add(-1) >= 0 {
-				if err := p.post(); err != nil {
-					l.b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	return float64(n) / time.Since(start).Seconds()
 }
 
 // post sends the request and reads its answer. The kernel drops nothing between

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"math/big"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -28,10 +29,16 @@ import (
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/coap"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/internal/party"
 	"github.com/openalink/iot/store/mem"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if party.Role() != "" { // of BenchmarkPost
+		os.Exit(party.Play(devices))
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // lab is device A of the wire facts, section 23.
 var lab = iot.DeviceID{Product: "a1LabPk00001", Name: "lab_dev_01"}

@@ -12,8 +12,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -25,6 +23,7 @@ import (
 	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal/https"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/internal/party"
 	"github.com/openalink/iot/store/bolt"
 )
 
@@ -118,14 +117,7 @@ func durable(b *testing.B) *load {
 }
 
 // load is 100 devices in another process: this binary, in a role.
-type load struct {
-	b   *testing.B
-	in  *json.Encoder
-	out *json.Decoder
-}
-
-// devicesVar tells a process that it is the devices.
-const devicesVar = "IOT_HTTPS_DEVICES"
+type load struct{ *party.Party }
 
 // fleet is what the devices are told first.
 type fleet struct {
@@ -135,42 +127,24 @@ type fleet struct {
 
 func newLoad(b *testing.B, addr string, token func(int) string) *load {
 	b.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), devicesVar+"=1")
-	cmd.Stderr = os.Stderr
-	in, errIn := cmd.StdinPipe()
-	out, errOut := cmd.StdoutPipe()
-	if err := errors.Join(errIn, errOut, cmd.Start()); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		_ = in.Close()
-		if err := cmd.Wait(); err != nil {
-			b.Error(err)
-		}
-	})
-	l := &load{b, json.NewEncoder(in), json.NewDecoder(out)}
+	l := &load{party.Start(b, "devices")}
 	f := fleet{Addr: addr}
 	for n := range benchConns {
 		f.Tokens = append(f.Tokens, token(n))
 	}
-	if err := l.in.Encode(f); err != nil {
-		b.Fatal(err)
-	}
+	l.Tell(f)
 	return l
 }
 
 // run makes n posts and returns how many a second.
 func (l *load) run(n int) (rate float64) {
-	if err := errors.Join(l.in.Encode(n), l.out.Decode(&rate)); err != nil {
-		l.b.Fatal(err)
-	}
+	l.Tell(n)
+	l.Hear(&rate)
 	return rate
 }
 
 // devices is the life of the other process.
-func devices() error {
-	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
+func devices(in *json.Decoder, out *json.Encoder) error {
 	var f fleet
 	if err := in.Decode(&f); err != nil {
 		return err

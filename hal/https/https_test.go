@@ -25,16 +25,13 @@ import (
 	"github.com/openalink/iot/hal/haltest"
 	"github.com/openalink/iot/hal/https"
 	"github.com/openalink/iot/hub"
+	"github.com/openalink/iot/internal/party"
 	"github.com/openalink/iot/store/mem"
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(devicesVar) != "" { // of BenchmarkPost
-		if err := devices(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+	if party.Role() != "" { // of BenchmarkPost
+		os.Exit(party.Play(devices))
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -28,8 +28,8 @@ func (e *Engine) commitGroups(delivery chan<- []item, spare <-chan []item) {
 		e.commitGroup(group)
 		took := time.Since(began)
 		e.stats.add(e.writer, took)
-		// The callers of this group need a moment to come back: they are half of those
-		// who wait for each other's commits.
+		// From the end: the callers of this group need a moment to come back, and a group
+		// without them would be half as full.
 		earliest = began.Add(took + e.options.Pace)
 		e.queue.committed(ops)
 		delivery <- group
