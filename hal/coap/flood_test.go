@@ -175,9 +175,9 @@ func TestSessionsAreBounded(t *testing.T) {
 
 func TestIdleSessionsEnd(t *testing.T) {
 	p := serve(t, hub.NoLimits(), func(cfg *coap.Config) { cfg.Idle = 50 * time.Millisecond })
-	d := dialPSK(t, p.secure)
 	s := p.speak(p.plain)
 	l := s.symmetric(labSecret, lab)
+	d := dialPSK(t, p.secure) // the later of the two: its end is that of both
 	_ = d.conn.SetReadDeadline(time.Now().Add(patience))
 	_, err := d.conn.Read(make([]byte, 100))
 	if ne, ok := errors.AsType[net.Error](err); err == nil || ok && ne.Timeout() {
