@@ -226,6 +226,33 @@ func TestGatewayLost(t *testing.T) {
 	})
 }
 
+// The order of the gateways does not matter, and each is there once.
+func TestPlacement(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 60
+		h := iottest.NewHub(t)
+		gws, ids := gateways(t, h, "g", 3), devices(t, h, n)
+		carried := func() []int {
+			b := newBridge(t, bridge.Config{Gateways: gws, Identities: ids})
+			for i := range n {
+				online(t, b, fmt.Sprint(i), bridge.SessionOptions{})
+			}
+			defer b.Close()
+			return b.Stats().Carried
+		}
+		forth := carried()
+		slices.Reverse(gws)
+		back := carried()
+		slices.Reverse(back)
+		if diff := cmp.Diff(forth, back); diff != "" || slices.Min(forth) == 0 {
+			t.Errorf("placed by position: %v %v", forth, back)
+		}
+		if _, err := bridge.New(bridge.Config{Gateways: append(gws, gws[1]), Identities: ids}); err == nil {
+			t.Error("one gateway twice is accepted")
+		}
+	})
+}
+
 func TestNoRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := iottest.NewHub(t)

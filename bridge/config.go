@@ -22,8 +22,9 @@ import (
 type Config struct {
 	// Gateways are the bridge's own identities at the platform. Identity may be a
 	// Self; Transport is the platform's endpoint (hal/mqtt, or hal/mem for a hub in
-	// the same process) and PreAuth the authentication endpoint. Their order matters:
-	// devices are placed by it, and would move if it changed.
+	// the same process) and PreAuth the authentication endpoint. Devices are placed
+	// by the gateways' identities, so that one more or less moves few; gateways whose
+	// Identity is of another type than hal.Identity and Self count by their position.
 	Gateways []device.GatewayConfig
 	// Identities maps original identities to devices: a Map, or OpenIdentities.
 	Identities Identities
@@ -111,13 +112,10 @@ type Self struct {
 
 // Identity implements hal.Identities.
 func (s Self) Identity(ctx context.Context) (hal.Identity, error) {
-	id := hal.Identity{Device: iot.DeviceID{Product: s.ProductKey, Name: s.DeviceName}, DeviceSecret: s.DeviceSecret}
-	if s.DeviceName == "" {
-		name, err := hardwareName()
-		if err != nil {
-			return id, err
-		}
-		id.Device.Name = name
+	id := hal.Identity{DeviceSecret: s.DeviceSecret}
+	var err error
+	if id.Device, err = s.device(); err != nil {
+		return id, err
 	}
 	if id.DeviceSecret.IsZero() && s.Secret != nil {
 		secret, err := s.Secret(ctx, id.Device)
@@ -127,6 +125,16 @@ func (s Self) Identity(ctx context.Context) (hal.Identity, error) {
 		id.DeviceSecret = secret
 	}
 	return id, nil
+}
+
+func (s Self) device() (iot.DeviceID, error) {
+	id := iot.DeviceID{Product: s.ProductKey, Name: s.DeviceName}
+	if id.Name != "" {
+		return id, nil
+	}
+	var err error
+	id.Name, err = hardwareName()
+	return id, err
 }
 
 func hardwareName() (string, error) {

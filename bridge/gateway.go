@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/openalink/iot/device"
+	"github.com/openalink/iot/hal"
 )
 
 // gateway is one of the bridge's own identities at the platform.
 type gateway struct {
 	b     *Bridge
 	index int
+	name  string // devices are placed by it
 	dev   *device.Gateway
 	out   outbox
 
@@ -28,7 +30,12 @@ type gateway struct {
 }
 
 func (b *Bridge) newGateway(i int, cfg device.GatewayConfig) (*gateway, error) {
-	g := &gateway{b: b, index: i}
+	g := &gateway{b: b, index: i, name: placeName(i, cfg.Identity)}
+	for _, other := range b.gateways {
+		if other.name == g.name {
+			return nil, fmt.Errorf("bridge: gateways %d and %d are both %s", other.index, i, g.name)
+		}
+	}
 	g.out = outbox{b: b, most: b.cfg.InFlight}
 	h := &cfg.Handlers
 	up, down, message := h.Connected, h.Disconnected, h.Message
@@ -143,7 +150,7 @@ func (b *Bridge) place(identity string) *gateway {
 			if g.lost != lost || g.carries >= b.cfg.Capacity {
 				continue
 			}
-			if w := weight(g.index, identity); best == nil || w > most {
+			if w := weight(g.name, identity); best == nil || w > most {
 				best, most = g, w
 			}
 		}
@@ -155,10 +162,25 @@ func (b *Bridge) place(identity string) *gateway {
 	return nil
 }
 
-func weight(gateway int, identity string) uint64 {
+// placeName is what a gateway is known by before it was ever connected: its device,
+// or its place in the configuration where only a connection tells.
+func placeName(i int, identity hal.Identities) string {
+	switch id := identity.(type) {
+	case hal.Identity:
+		return id.Device.String()
+	case Self:
+		if device, err := id.device(); err == nil {
+			return device.String()
+		}
+	}
+	return fmt.Sprintf("number %d", i)
+}
+
+func weight(gateway, identity string) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(identity))
-	_, _ = h.Write([]byte{byte(gateway), byte(gateway >> 8)})
+	_, _ = h.Write([]byte{0})
+	_, _ = h.Write([]byte(gateway))
 	w := h.Sum64() // its high bits follow the last bytes badly
 	w = (w ^ w>>33) * 0xff51afd7ed558ccd
 	w = (w ^ w>>33) * 0xc4ceb9fe1a85ec53

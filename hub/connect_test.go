@@ -81,6 +81,21 @@ func TestConnectRefusals(t *testing.T) {
 	}
 }
 
+// A device that goes in between has no more logins than one that stays.
+func TestLoginsCountAcrossSessions(t *testing.T) {
+	bubble(t, hub.Config{}, func(t *testing.T, p *platform) {
+		d := p.register("lamp-1")
+		for range 5 {
+			p.connect(d).goodbye()
+		}
+		if _, err := p.login(d, loginOptions{}); reasonOf(err) != hal.Unavailable {
+			t.Errorf("sixth login: %v", err)
+		}
+		time.Sleep(time.Minute)
+		p.connect(d).goodbye()
+	})
+}
+
 func TestFailedLoginsDoNotLockOut(t *testing.T) {
 	bubble(t, hub.Config{}, func(t *testing.T, p *platform) {
 		d := p.register("lamp-1")

@@ -120,7 +120,7 @@ func (s *session) abandon(b *batch) {
 		s.wake()
 	}
 	if !s.opened {
-		s.h.release(s.d)
+		s.h.goodbye(s.d)
 		return
 	}
 	s.closed(b)
@@ -145,7 +145,7 @@ func (s *session) stop(b *batch) {
 	if s.via != nil {
 		s.part(b)
 	}
-	b.then(func(error) { s.h.release(d) })
+	b.then(func(error) { s.h.goodbye(d) })
 }
 
 // forgetStored drops what an earlier session with clean session 0 left.

@@ -14,9 +14,9 @@ const (
 	maxRecent    = 10_000
 )
 
-// recent keeps devices in memory that speak by requests: loading one for each
-// would cost reads, and forget its rates. It has no goroutine: those whose time is
-// over go when another asks. Its mutex is a leaf.
+// recent keeps devices in memory that speak by requests, or were connected a moment
+// ago: loading one for each would cost reads, and forget its rates. It has no
+// goroutine: those whose time is over go when another comes. Its mutex is a leaf.
 type recent struct {
 	mu   sync.Mutex
 	list []recentDevice // longest kept first
@@ -38,6 +38,16 @@ func (h *Hub) linger(d *device) {
 	for _, old := range h.recent.add(d, now) {
 		h.release(old)
 	}
+}
+
+// goodbye gives back the reference of a session that ended. Where logins a minute are
+// counted the device stays for that minute.
+func (h *Hub) goodbye(d *device) {
+	if h.limits.ConnectsPerMinute > 0 {
+		h.linger(d)
+		return
+	}
+	h.release(d)
 }
 
 // add returns the devices that are not kept any more.
