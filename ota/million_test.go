@@ -66,7 +66,7 @@ func simulate(tb testing.TB, n int) (*ota.Campaign, string) {
 // the same result twice.
 func TestMillionDevices(t *testing.T) {
 	n := 1_000_000
-	if testing.Short() {
+	if testing.Short() || raced {
 		n = 20_000
 	}
 	var before, after runtime.MemStats
