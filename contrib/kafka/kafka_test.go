@@ -48,7 +48,11 @@ func records(t testing.TB, brokers []string) (list []*kgo.Record) {
 	}
 	defer c.Close()
 	for {
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		pause := 500 * time.Millisecond
+		if len(list) == 0 {
+			pause = 3 * time.Second // the consumer is only starting
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), pause)
 		got := c.PollFetches(ctx).Records()
 		cancel()
 		if len(got) == 0 {

@@ -134,7 +134,9 @@ func TestTrimMakesRoom(t *testing.T) {
 			size = e.Stats().Size
 		}
 	}
-	if now := e.Stats().Size; now > size*3/2 {
+	// A reader that is open during a commit costs some pages, once. Fourteen rounds
+	// that made no room would take ten times as much.
+	if now := e.Stats().Size; now > size*3 {
 		t.Errorf("the file went from %d to %d bytes while the stream stayed the same", size, now)
 	}
 	if err := e.Check(); err != nil {
