@@ -2,11 +2,17 @@
 
 package bridge
 
+import "math/bits"
+
 // Field is one row of a Table: a field of a protocol's message and the property it
 // becomes.
 type Field struct {
 	// Name is the field, Property the identifier in the thing model.
 	Name, Property string
+	// Mask takes bits out of a whole number: the property is what they make when the
+	// lowest of them is moved to 1, so that one bit is 0 or 1. Zero takes the number as
+	// it is. Values that are no whole number are left out then.
+	Mask uint64
 	// Scale is what a number is multiplied with, Offset what is added then. A zero
 	// Scale is 1. Both zero leave values as they are, numbers or not.
 	Scale, Offset float64
@@ -20,11 +26,24 @@ type Table []Field
 func (t Table) Apply(fields map[string]any) map[string]any {
 	out := make(map[string]any, len(t))
 	for _, f := range t {
-		if v, ok := fields[f.Name]; ok {
+		v, ok := fields[f.Name]
+		if ok && f.Mask != 0 {
+			v, ok = f.masked(v)
+		}
+		if ok {
 			out[f.Property] = f.value(v)
 		}
 	}
 	return out
+}
+
+// masked takes the bits of Mask out of a whole number.
+func (f Field) masked(v any) (any, bool) {
+	n, ok := Number(v)
+	if !ok || n < 0 || n >= 1<<53 || n != float64(uint64(n)) {
+		return nil, false
+	}
+	return uint64(n) & f.Mask >> bits.TrailingZeros64(f.Mask), true
 }
 
 func (f Field) value(v any) any {
@@ -42,10 +61,11 @@ func (f Field) value(v any) any {
 }
 
 // Invert returns the field's value for a property's, and false for a property no
-// row has or a value that is no number where the row scales.
+// row has, or whose row has a Mask, and for a value that is no number where the row
+// scales.
 func (t Table) Invert(property string, v any) (name string, value any, ok bool) {
 	for _, f := range t {
-		if f.Property != property {
+		if f.Property != property || f.Mask != 0 {
 			continue
 		}
 		if f.Scale == 0 && f.Offset == 0 {

@@ -334,6 +334,24 @@ func FuzzBodies(f *testing.F) {
 			_, _ = jt808.ParseRegister(v, b)
 			_, _ = jt808.ParseAuthenticate(v, b)
 			_, _ = jt808.ParseText(v, b)
+			if r, err := jt808.ParseResend(v, b); err == nil {
+				if again, err := r.Append(nil, v); err != nil || !bytes.Equal(again, b) {
+					t.Errorf("%+v: %x %v", r, again, err)
+				}
+			}
+			if a, err := jt808.ParseAttributes(v, b); err == nil {
+				_, _ = a.Append(nil, v)
+			}
+		}
+		_, _ = jt808.ParseControl(b)
+		_, _ = jt808.ParseServerTime(b)
+		if ids, err := jt808.ParseIDs(b); err == nil {
+			if again, err := jt808.AppendIDs(nil, ids); err != nil || !bytes.Equal(again, b) {
+				t.Errorf("%v: %x %v", ids, again, err)
+			}
+		}
+		if tr, err := jt808.ParseTracking(b); err == nil && tr.Interval != 0 && !bytes.Equal(tr.Append(nil), b) {
+			t.Errorf("%+v", tr)
 		}
 		_, _ = jt808.ParseAnswer(b)
 		_, _ = jt808.ParseRegisterAnswer(b)

@@ -4,18 +4,13 @@ package jt808
 
 import "bytes"
 
-const (
-	// maxParts is the most sub-packages a message may have.
-	maxParts = 255
-	// maxOpen is how many messages in parts a terminal may have begun.
-	maxOpen = 4
-)
-
 // Decoder cuts a stream into messages and joins sub-packages. Frames that cannot
 // be read or have a wrong checksum are left out, as the standard's receivers do:
-// the terminal repeats them. It implements bridge.Decoder; messages are *Frame.
+// the terminal repeats them. It implements bridge.Decoder; messages are *Frame, and
+// *Parts when a message in parts begins, for who asks for those that miss. Of those
+// it holds 4 at a time and 512 KiB, and drops what began first when there is more.
 type Decoder struct {
-	open []*parts
+	open []*Parts
 	// Bad counts frames that were left out.
 	Bad int
 }
@@ -45,60 +40,7 @@ func (d *Decoder) Decode(buf []byte) (any, int, error) {
 		return nil, 1 + end, nil
 	}
 	// The flag at the end stays: it may begin the next frame too.
-	if whole := d.join(&f); whole != nil {
-		return whole, 1 + end, nil
-	}
-	return nil, 1 + end, nil
-}
-
-// parts is a message of which sub-packages came.
-type parts struct {
-	id    ID
-	first uint16 // serial of the first part
-	have  int
-	list  [][]byte
-}
-
-// join returns f if it is whole, or the message it completes.
-func (d *Decoder) join(f *Frame) *Frame {
-	if f.Total == 0 {
-		return f
-	}
-	if f.Total > maxParts {
-		d.Bad++
-		return nil
-	}
-	first := f.Serial - f.Index + 1
-	var p *parts
-	for _, o := range d.open {
-		if o.id == f.ID && o.first == first && len(o.list) == int(f.Total) {
-			p = o
-		}
-	}
-	if p == nil {
-		p = &parts{id: f.ID, first: first, list: make([][]byte, f.Total)}
-		if len(d.open) == maxOpen {
-			d.Bad++
-			d.open = d.open[1:]
-		}
-		d.open = append(d.open, p)
-	}
-	if p.list[f.Index-1] == nil {
-		p.list[f.Index-1] = append(make([]byte, 0, len(f.Body)), f.Body...)
-		p.have++
-	}
-	if p.have < len(p.list) {
-		return nil
-	}
-	for i, o := range d.open {
-		if o == p {
-			d.open = append(d.open[:i:i], d.open[i+1:]...)
-			break
-		}
-	}
-	whole := *f
-	whole.Total, whole.Index, whole.Body = 0, 0, bytes.Join(p.list, nil)
-	return &whole
+	return d.join(&f), 1 + end, nil
 }
 
 // Encoder writes messages. It implements bridge.Encoder for *Frame, whose long

@@ -7,10 +7,9 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -45,18 +44,25 @@ func usual() bridge.Table {
 // terminal sends it again. A location the terminal sends before it authenticated
 // is answered with Failed.
 //
-// From the platform come the services text (Text, Flag), locate, and parameters;
-// and PropertySet of properties in Settings.
+// A message in parts of which some miss is asked for again, up to three times, and
+// then dropped: the Logger hears of it, and the terminal is answered with Failed.
+//
+// From the platform come PropertySet of properties in Settings, and the services
+// text (Text, Flag), locate, parameters (IDs; none is all of them), attributes,
+// control (Command, Params) and track (Interval, Seconds).
 type Handler struct {
 	// Table says which fields of a location become which properties; nil is the usual
 	// one: Latitude, Longitude, Altitude, Speed, Direction, Ignition, Alarm, Mileage
 	// and Fuel.
 	Table bridge.Table
 	// Settings are the properties that are parameters of the terminal (table 12), by
-	// identifier: their ids. Their values are whole numbers of four bytes.
+	// identifier: their ids. Texts are sent as texts, whole numbers with the size the
+	// standard has for the id, four bytes for those it does not know.
 	Settings map[string]uint32
-	// Code makes the code a terminal must show; nil makes one from Secret. Codes it made
-	// are checked by bridge.Authenticator alone: set one with it.
+	// Code makes the code a terminal must show when it authenticates; nil makes one
+	// from Secret, and the Handler checks it. The Handler does not know what Code made:
+	// bridge.Config.Authenticator must check it, as the first of its credentials.
+	// Without one, every code is good, and anybody may pretend to be any terminal.
 	Code func(phone string, r Register) (string, error)
 	// Secret keeps codes secret; empty makes the code the telephone number itself, as
 	// small servers do, and then anybody may pretend to be any terminal unless
@@ -66,6 +72,11 @@ type Handler struct {
 	// Probes is how many may be missing; zero is 2.
 	Heartbeat time.Duration
 	Probes    int
+	// PartsWait is how long to wait for the next part of a message before those that
+	// miss are asked for; zero is 5 s.
+	PartsWait time.Duration
+	// Logger hears of messages of which parts are missing; nil is silent.
+	Logger *slog.Logger
 }
 
 // NewDecoder makes the Decoder of a connection, for bridge.Server.
@@ -100,25 +111,49 @@ type link struct {
 	version Version
 	rev     uint8
 	phone   string
+	gaps    *gaps
 
 	mu     sync.Mutex
 	serial uint16
-	waits  map[uint16]chan *Frame // for answers, by the serial of the question
+	waits  map[uint32]chan *Frame // for answers, by waitFor
+	kept   kept
+}
+
+// waitFor is what an answer is known by: the serial of its question, or for those
+// that do not name it, the message.
+func waitFor(serial uint16) uint32 { return uint32(serial) }
+
+func waitForID(id ID) uint32 { return 1<<16 | uint32(id) }
+
+func (h *Handler) link(c *bridge.Conn, f *Frame) *link {
+	l := &link{c: c, h: h, phone: f.Phone, version: f.Version, rev: f.Revision, waits: make(map[uint32]chan *Frame)}
+	l.gaps = newGaps(h.PartsWait, l.askParts, l.lostParts)
+	return l
 }
 
 // Serve implements bridge.Handler.
 func (h *Handler) Serve(ctx context.Context, c *bridge.Conn, m any) error {
-	f, ok := m.(*Frame)
-	if !ok {
+	var f *Frame
+	p, parts := m.(*Parts)
+	if parts {
+		head := p.Frame()
+		f = &head
+	} else if whole, ok := m.(*Frame); ok {
+		f = whole
+	} else {
 		return fmt.Errorf("jt808: message is a %T", m)
 	}
 	l, _ := c.State().(*link)
 	if l == nil {
-		l = &link{c: c, h: h, phone: f.Phone, version: f.Version, rev: f.Revision, waits: make(map[uint16]chan *Frame)}
+		l = h.link(c, f)
 		c.SetState(l)
 	}
 	if l.phone != f.Phone {
 		return fmt.Errorf("%w: %s over the connection of %s", bridge.ErrForeign, f.Phone, l.phone)
+	}
+	if parts {
+		l.gaps.watch(ctx, p)
+		return nil
 	}
 	return l.serve(ctx, f)
 }
@@ -139,6 +174,14 @@ func (l *link) serve(ctx context.Context, f *Frame) error {
 			return err
 		}
 		return fmt.Errorf("%w: the terminal logged out", bridge.ErrOffline)
+	case QueryTime:
+		body, err := AppendServerTime(nil, time.Now())
+		if err == nil {
+			_, err = l.send(ctx, TimeReply, body)
+		}
+		return err
+	case PartsAgainUp:
+		return l.partsAgain(ctx, f)
 	case LocationID:
 		loc, err := ParseLocation(f.Body)
 		return l.located(ctx, f, err, loc)
@@ -147,6 +190,9 @@ func (l *link) serve(ctx context.Context, f *Frame) error {
 		return l.located(ctx, f, err, all...)
 	case TerminalAnswer, ParametersReply, LocationReply:
 		l.answered(ctx, f)
+		return nil
+	case AttributesReply:
+		l.wake(waitForID(f.ID), f)
 		return nil
 	default:
 		return l.answer(ctx, f, Unsupported)
@@ -174,7 +220,53 @@ func (l *link) next(body []byte) uint16 {
 }
 
 func (l *link) sendAs(ctx context.Context, serial uint16, id ID, body []byte) error {
-	return l.c.Send(ctx, &Frame{ID: id, Version: l.version, Revision: l.rev, Phone: l.phone, Serial: serial, Body: body})
+	f := &Frame{ID: id, Version: l.version, Revision: l.rev, Phone: l.phone, Serial: serial, Body: body}
+	if len(body) > MaxBody && l.version == V2019 {
+		l.mu.Lock()
+		l.kept.keep(f.Split())
+		l.mu.Unlock()
+	}
+	return l.c.Send(ctx, f)
+}
+
+// partsAgain sends parts of an earlier message again, as they were.
+func (l *link) partsAgain(ctx context.Context, f *Frame) error {
+	r, err := ParseResend(f.Version, f.Body)
+	if err != nil {
+		return l.answer(ctx, f, Wrong)
+	}
+	l.mu.Lock()
+	parts := l.kept.again(r)
+	l.mu.Unlock()
+	if len(parts) == 0 {
+		return l.answer(ctx, f, Failed)
+	}
+	for i := range parts {
+		if err := l.c.Send(ctx, &parts[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askParts has the terminal send parts again.
+func (l *link) askParts(ctx context.Context, r Resend) error {
+	body, err := r.Append(nil, l.version)
+	if err == nil {
+		_, err = l.send(ctx, PartsAgain, body)
+	}
+	return err
+}
+
+// lostParts says that a message is not waited for any more. That its connection is
+// gone too shows elsewhere.
+func (l *link) lostParts(ctx context.Context, p *Parts, missing []uint16) {
+	h := p.Frame()
+	if l.h.Logger != nil {
+		l.h.Logger.WarnContext(ctx, "message in parts dropped", "phone", l.phone, "message", fmt.Sprintf("%#04x", uint16(h.ID)), "parts", h.Total, "missing", missing)
+	}
+	h.Serial = p.last()
+	_ = l.answer(ctx, &h, Failed)
 }
 
 func (l *link) register(ctx context.Context, f *Frame) error {
@@ -227,13 +319,12 @@ func (l *link) located(ctx context.Context, f *Frame, bad error, all ...Location
 	if bad != nil {
 		return l.answer(ctx, f, Wrong)
 	}
-	result := Done
 	for i := range all {
 		if r := l.c.Publish(ctx, l.h.message(&all[i])); r.Err() != nil {
-			result = Failed
+			return l.answer(ctx, f, Failed) // for all of them: the terminal sends them again
 		}
 	}
-	return l.answer(ctx, f, result)
+	return l.answer(ctx, f, Done)
 }
 
 func (h *Handler) message(loc *Location) bridge.Message {
@@ -255,150 +346,10 @@ func (l *link) answered(ctx context.Context, f *Frame) {
 	if len(f.Body) < 2 {
 		return
 	}
-	serial := uint16(f.Body[0])<<8 | uint16(f.Body[1])
-	l.mu.Lock()
-	wait := l.waits[serial]
-	delete(l.waits, serial)
-	l.mu.Unlock()
-	if wait != nil {
-		wait <- f
-	}
+	l.wake(waitFor(uint16(f.Body[0])<<8|uint16(f.Body[1])), f)
 	if f.ID == LocationReply {
 		if loc, err := ParseLocation(f.Body[2:]); err == nil {
 			l.c.Publish(ctx, l.h.message(&loc))
 		}
 	}
-}
-
-// answerTime is how long a terminal may take to answer.
-const answerTime = 10 * time.Second
-
-// ask sends a message and waits for the terminal's answer.
-func (l *link) ask(ctx context.Context, id ID, body []byte) (*Frame, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	wait := make(chan *Frame, 1)
-	l.mu.Lock()
-	serial := l.next(body)
-	last := l.serial - 1 // of a body in parts, what the answer names
-	l.waits[last] = wait
-	l.mu.Unlock()
-	defer func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.waits[last] == wait {
-			delete(l.waits, last)
-		}
-	}()
-	if err := l.sendAs(ctx, serial, id, body); err != nil {
-		return nil, err
-	}
-	select {
-	case f := <-wait:
-		return f, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("jt808: no answer to %#04x: %w", uint16(id), ctx.Err())
-	}
-}
-
-// do asks for something whose answer is a general one.
-func (l *link) do(ctx context.Context, id ID, body []byte) error {
-	f, err := l.ask(ctx, id, body)
-	if err != nil {
-		return err
-	}
-	a, err := ParseAnswer(f.Body)
-	if err == nil && (f.ID != TerminalAnswer || a.Result != Done) {
-		err = fmt.Errorf("jt808: the terminal answers %d", a.Result)
-	}
-	return err
-}
-
-// Push implements bridge.Downlink.
-func (l *link) Push(ctx context.Context, r *bridge.Request) (any, error) {
-	switch {
-	case r.Kind == bridge.PropertySet:
-		return nil, l.set(ctx, r.Params)
-	case r.Kind == bridge.Service && r.Name == "text":
-		return nil, l.text(ctx, r.Params)
-	case r.Kind == bridge.Service && r.Name == "locate":
-		return l.locate(ctx)
-	case r.Kind == bridge.Service && r.Name == "parameters":
-		return l.parameters(ctx)
-	}
-	return nil, bridge.ErrNoDownlink
-}
-
-func (l *link) set(ctx context.Context, params []byte) error {
-	var values map[string]uint32
-	if err := json.Unmarshal(params, &values); err != nil {
-		return fmt.Errorf("%w: %w", ErrValue, err)
-	}
-	var list []Parameter
-	for name, v := range values {
-		id, ok := l.h.Settings[name]
-		if !ok {
-			return fmt.Errorf("%w: %s is no setting", ErrValue, name)
-		}
-		list = append(list, Parameter{id, []byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}})
-	}
-	body, err := AppendParameters(nil, list)
-	if err != nil {
-		return err
-	}
-	return l.do(ctx, SetParameters, body)
-}
-
-func (l *link) text(ctx context.Context, params []byte) error {
-	t := Text{Flag: 4, Kind: 1}
-	if err := json.Unmarshal(params, &t); err != nil {
-		return fmt.Errorf("%w: %w", ErrValue, err)
-	}
-	body, err := t.Append(nil, l.version)
-	if err != nil {
-		return err
-	}
-	return l.do(ctx, TextDown, body)
-}
-
-func (l *link) locate(ctx context.Context) (any, error) {
-	f, err := l.ask(ctx, QueryLocation, nil)
-	if err != nil {
-		return nil, err
-	}
-	if f.ID != LocationReply {
-		return nil, fmt.Errorf("jt808: answer %#04x to a question for the location", uint16(f.ID))
-	}
-	loc, err := ParseLocation(f.Body[2:])
-	if err != nil {
-		return nil, err
-	}
-	table := l.h.Table
-	if table == nil {
-		table = usual()
-	}
-	return table.Apply(loc.Fields()), nil
-}
-
-// parameters answers with whole numbers by id in hexadecimal, and other values as
-// hexadecimal text.
-func (l *link) parameters(ctx context.Context) (any, error) {
-	f, err := l.ask(ctx, QueryParameters, nil)
-	if err != nil {
-		return nil, err
-	}
-	_, list, err := ParseParametersReply(f.Body)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]any, len(list))
-	for _, p := range list {
-		name := "P" + strconv.FormatUint(uint64(p.ID), 16)
-		if n, ok := p.Uint(); ok {
-			out[name] = n
-			continue
-		}
-		out[name] = hex.EncodeToString(p.Value)
-	}
-	return out, nil
 }

@@ -69,15 +69,18 @@ func serve(t testing.TB, h *jt808.Handler, numbers ...string) (*iottest.Hub, bri
 func TestTerminal(t *testing.T) {
 	for _, v := range []jt808.Version{jt808.V2013, jt808.V2019} {
 		t.Run(fmt.Sprint(v), func(t *testing.T) {
-			h := &jt808.Handler{Secret: []byte("hush"), Settings: map[string]uint32{"HeartbeatSeconds": 1}}
+			h := &jt808.Handler{Secret: []byte("hush"), Settings: map[string]uint32{"HeartbeatSeconds": 1, "Server": 0x13}}
 			p, ids, s := serve(t, h, "13800138000")
 			id := ids["13800138000"].Device
 			here := jt808.Location{Latitude: -31.2, Longitude: 121.5, Speed: 60.5, Status: jt808.StatusFixed, Time: time.Now().Truncate(time.Second)}
-			heard := make(chan jt808.Text, 1)
+			heard, orders := make(chan jt808.Text, 1), make(chan any, 1)
 			term := &jt808.Terminal{
 				Phone: "13800138000", Version: v, Register: jt808.Register{Plate: "沪A12345"},
 				Text: func(x jt808.Text) { heard <- x }, Location: func() jt808.Location { return here },
-				Parameters: map[uint32][]byte{1: {0, 0, 0, 30}},
+				Parameters: map[uint32][]byte{1: {0, 0, 0, 30}, 0x13: []byte("old")},
+				Attributes: jt808.Attributes{Model: "T1", ICCID: "89860000000000000001", Firmware: "1.2"},
+				Control:    func(c jt808.Control) { orders <- c },
+				Track:      func(x jt808.Tracking) { orders <- x },
 			}
 			if err := term.Dial(t.Context(), s.Addrs()[0].String()); err != nil {
 				t.Fatal(err)
@@ -99,11 +102,33 @@ func TestTerminal(t *testing.T) {
 			if a, err := p.InvokeService(t.Context(), id, "locate", nil, hub.CallOptions{}); err != nil || len(a.Data) < 50 {
 				t.Errorf("%s %v", a.Data, err)
 			}
-			if a, err := p.SetProperties(t.Context(), id, map[string]int{"HeartbeatSeconds": 45}, hub.CallOptions{}); err != nil {
+			if a, err := p.SetProperties(t.Context(), id, map[string]any{"HeartbeatSeconds": 45, "Server": "沪"}, hub.CallOptions{}); err != nil {
 				t.Errorf("%+v %v", a, err)
 			}
-			if a, err := p.InvokeService(t.Context(), id, "parameters", nil, hub.CallOptions{}); err != nil || string(a.Data) != `{"P1":45}` {
+			if a, err := p.InvokeService(t.Context(), id, "parameters", nil, hub.CallOptions{}); err != nil || string(a.Data) != `{"P1":45,"P13":"沪"}` {
 				t.Errorf("%s %v", a.Data, err)
+			}
+			some := map[string]any{"IDs": []uint32{1, 99}}
+			if a, err := p.InvokeService(t.Context(), id, "parameters", some, hub.CallOptions{}); err != nil || string(a.Data) != `{"P1":45}` {
+				t.Errorf("%s %v", a.Data, err)
+			}
+			want := `{"Type":0,"Maker":"","Model":"T1","Terminal":"","ICCID":"89860000000000000001","Hardware":"","Firmware":"1.2","GNSS":0,"Radio":0}`
+			if a, err := p.InvokeService(t.Context(), id, "attributes", nil, hub.CallOptions{}); err != nil || string(a.Data) != want {
+				t.Errorf("%s %v", a.Data, err)
+			}
+			for name, order := range map[string]any{"control": jt808.Control{Command: jt808.ControlReset}, "track": jt808.Tracking{Interval: 5, Seconds: 600}} {
+				if _, err := p.InvokeService(t.Context(), id, name, order, hub.CallOptions{}); err != nil {
+					t.Errorf("%s: %v", name, err)
+					continue
+				}
+				if got := <-orders; got != order {
+					t.Errorf("%s: %+v", name, got)
+				}
+			}
+			if a, err := term.Ask(t.Context(), jt808.QueryTime, nil); err != nil {
+				t.Error(err)
+			} else if at, err := jt808.ParseServerTime(a.Body); err != nil || time.Since(at).Abs() > time.Minute {
+				t.Errorf("time %v, %v", at, err)
 			}
 			late := here
 			late.Time, late.Altitude = here.Time.Add(time.Second), 77

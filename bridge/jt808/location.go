@@ -13,8 +13,8 @@ var zone = time.FixedZone("GMT+8", 8*3600)
 
 // Location is where a terminal is (clause 8.18).
 type Location struct {
-	Alarm  uint32 // bits of table 24
-	Status uint32 // bits of table 25
+	Alarm  uint32 // bits: AlarmEmergency and those after it (table 24)
+	Status uint32 // bits: StatusIgnition and those after it (table 25)
 	// Latitude and Longitude are in degrees, negative in the south and west, with a
 	// resolution of a millionth.
 	Latitude, Longitude float64
@@ -24,29 +24,6 @@ type Location struct {
 	Time                time.Time
 	Extras              []Extra
 }
-
-// Bits of Location.Status.
-const (
-	StatusIgnition = 1 << 0 // ACC on
-	StatusFixed    = 1 << 1
-	StatusSouth    = 1 << 2
-	StatusWest     = 1 << 3
-)
-
-// Extra is an additional piece of a location (table 27).
-type Extra struct {
-	ID    uint8
-	Value []byte
-}
-
-// The extras Fields knows.
-const (
-	ExtraMileage    = 0x01 // uint32, 0.1 km
-	ExtraFuel       = 0x02 // uint16, 0.1 l
-	ExtraSpeed      = 0x03 // uint16, 0.1 km/h, of the recorder
-	ExtraSignal     = 0x30 // uint8
-	ExtraSatellites = 0x31 // uint8
-)
 
 const locationSize = 28
 
@@ -94,9 +71,8 @@ func (l Location) Append(dst []byte) ([]byte, error) {
 	if lon < 0 {
 		lon, status = -lon, status|StatusWest
 	}
-	year := l.Time.In(zone).Year()
-	if !(lat <= 90 && lon <= 180 && l.Speed >= 0 && l.Speed <= 6553.5) || year < 2000 || year > 2099 {
-		return dst, fmt.Errorf("%w: location %v, %v at %v km/h in %d", ErrValue, l.Latitude, l.Longitude, l.Speed, year)
+	if !(lat <= 90 && lon <= 180 && l.Speed >= 0 && l.Speed <= 6553.5) {
+		return dst, fmt.Errorf("%w: location %v, %v at %v km/h", ErrValue, l.Latitude, l.Longitude, l.Speed)
 	}
 	for _, v := range []uint32{l.Alarm, status, uint32(lat*1e6 + 0.5), uint32(lon*1e6 + 0.5)} {
 		dst = binary.BigEndian.AppendUint32(dst, v)
@@ -104,7 +80,7 @@ func (l Location) Append(dst []byte) ([]byte, error) {
 	for _, v := range []uint16{l.Altitude, uint16(l.Speed*10 + 0.5), l.Direction} {
 		dst = binary.BigEndian.AppendUint16(dst, v)
 	}
-	dst, err := appendBCD(dst, l.Time.In(zone).Format("060102150405"), 6)
+	dst, err := appendTimeIn(dst, l.Time, zone)
 	if err != nil {
 		return dst, err
 	}
@@ -119,7 +95,9 @@ func (l Location) Append(dst []byte) ([]byte, error) {
 
 // parseTime reads six bytes of BCD. All zeros, which terminals send without a fix,
 // is the zero time.
-func parseTime(b []byte) (time.Time, error) {
+func parseTime(b []byte) (time.Time, error) { return parseTimeIn(b, zone) }
+
+func parseTimeIn(b []byte, in *time.Location) (time.Time, error) {
 	text, err := fromBCD(b)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%w: time %x", ErrBody, b)
@@ -127,45 +105,18 @@ func parseTime(b []byte) (time.Time, error) {
 	if text == "000000000000" {
 		return time.Time{}, nil
 	}
-	t, err := time.ParseInLocation("20060102150405", "20"+text, zone)
+	t, err := time.ParseInLocation("20060102150405", "20"+text, in)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%w: time %s", ErrBody, text)
 	}
 	return t, nil
 }
 
-// Fields returns the location by name, for a bridge.Table: alarm, status,
-// ignition, fixed, latitude, longitude, altitude, speed, direction, and of the
-// extras mileage (km), fuel (l), recorderSpeed (km/h), signal and satellites.
-func (l Location) Fields() map[string]any {
-	f := map[string]any{
-		"alarm": l.Alarm, "status": l.Status, "ignition": bit(l.Status & StatusIgnition), "fixed": bit(l.Status & StatusFixed),
-		"latitude": l.Latitude, "longitude": l.Longitude, "altitude": l.Altitude, "speed": l.Speed, "direction": l.Direction,
+func appendTimeIn(dst []byte, t time.Time, in *time.Location) ([]byte, error) {
+	if t = t.In(in); t.Year() < 2000 || t.Year() > 2099 {
+		return dst, fmt.Errorf("%w: year %d", ErrValue, t.Year())
 	}
-	for _, e := range l.Extras {
-		n, ok := Parameter{Value: e.Value}.Uint()
-		switch {
-		case !ok:
-		case e.ID == ExtraMileage:
-			f["mileage"] = float64(n) / 10
-		case e.ID == ExtraFuel:
-			f["fuel"] = float64(n) / 10
-		case e.ID == ExtraSpeed:
-			f["recorderSpeed"] = float64(n) / 10
-		case e.ID == ExtraSignal:
-			f["signal"] = n
-		case e.ID == ExtraSatellites:
-			f["satellites"] = n
-		}
-	}
-	return f
-}
-
-func bit(v uint32) int {
-	if v != 0 {
-		return 1
-	}
-	return 0
+	return appendBCD(dst, t.Format("060102150405"), 6)
 }
 
 // ParseBatch reads the body of BatchID: locations, and whether they are late ones

@@ -18,19 +18,27 @@ const (
 	TerminalAnswer  ID = 0x0001
 	Heartbeat       ID = 0x0002
 	Logout          ID = 0x0003
+	QueryTime       ID = 0x0004 // of 2019
+	PartsAgainUp    ID = 0x0005 // of 2019
 	RegisterID      ID = 0x0100
 	AuthenticateID  ID = 0x0102
 	ParametersReply ID = 0x0104
+	AttributesReply ID = 0x0107
 	LocationID      ID = 0x0200
 	LocationReply   ID = 0x0201
 	BatchID         ID = 0x0704
 
 	PlatformAnswer  ID = 0x8001
+	PartsAgain      ID = 0x8003
+	TimeReply       ID = 0x8004 // of 2019
 	RegisterReply   ID = 0x8100
 	SetParameters   ID = 0x8103
 	QueryParameters ID = 0x8104
+	ControlID       ID = 0x8105
 	QuerySome       ID = 0x8106
+	QueryAttributes ID = 0x8107
 	QueryLocation   ID = 0x8201
+	TrackID         ID = 0x8202
 	TextDown        ID = 0x8300
 )
 
@@ -202,73 +210,6 @@ func (t Text) Append(dst []byte, v Version) ([]byte, error) {
 	}
 	text, err := toGBK(t.Text)
 	return append(dst, text...), err
-}
-
-// Parameter is one setting of a terminal (clause 8.12).
-type Parameter struct {
-	ID    uint32
-	Value []byte
-}
-
-// Uint returns the value of a parameter with 1, 2 or 4 bytes.
-func (p Parameter) Uint() (n uint32, ok bool) {
-	switch len(p.Value) {
-	case 1, 2, 4:
-		for _, b := range p.Value {
-			n = n<<8 | uint32(b)
-		}
-		return n, true
-	}
-	return 0, false
-}
-
-// ParseParameters reads the body of SetParameters.
-func ParseParameters(b []byte) ([]Parameter, error) {
-	if len(b) < 1 {
-		return nil, short("parameters", b)
-	}
-	n := int(b[0])
-	b = b[1:]
-	var all []Parameter
-	for range n {
-		if len(b) < 5 || len(b) < 5+int(b[4]) {
-			return nil, short("parameters", b)
-		}
-		end := 5 + int(b[4])
-		all = append(all, Parameter{binary.BigEndian.Uint32(b), append([]byte(nil), b[5:end]...)})
-		b = b[end:]
-	}
-	if len(b) > 0 {
-		return nil, fmt.Errorf("%w: %d bytes after the parameters", ErrBody, len(b))
-	}
-	return all, nil
-}
-
-// AppendParameters appends the body of SetParameters. It fails with ErrValue for
-// more than 255 parameters or bytes in one.
-func AppendParameters(dst []byte, all []Parameter) ([]byte, error) {
-	if len(all) > 255 {
-		return dst, fmt.Errorf("%w: %d parameters", ErrValue, len(all))
-	}
-	dst = append(dst, byte(len(all)))
-	for _, p := range all {
-		if len(p.Value) > 255 {
-			return dst, fmt.Errorf("%w: parameter of %d bytes", ErrValue, len(p.Value))
-		}
-		dst = append(binary.BigEndian.AppendUint32(dst, p.ID), byte(len(p.Value)))
-		dst = append(dst, p.Value...)
-	}
-	return dst, nil
-}
-
-// ParseParametersReply reads the body of ParametersReply: the serial of the
-// question, and the parameters.
-func ParseParametersReply(b []byte) (serial uint16, all []Parameter, err error) {
-	if len(b) < 3 {
-		return 0, nil, short("parameters", b)
-	}
-	all, err = ParseParameters(b[2:])
-	return binary.BigEndian.Uint16(b), all, err
 }
 
 func short(what string, b []byte) error {

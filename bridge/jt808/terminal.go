@@ -5,8 +5,11 @@ package jt808
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/openalink/iot/bridge"
 )
@@ -22,11 +25,25 @@ type Terminal struct {
 	Location func() Location
 	// Parameters are its settings, which the platform may change.
 	Parameters map[uint32][]byte
+	// Attributes are what it tells of itself.
+	Attributes Attributes
+	// Control takes orders; nil answers Unsupported.
+	Control func(c Control)
+	// Track takes orders to report more often; nil answers Unsupported.
+	Track func(t Tracking)
+	// Lose says which frames get lost on their way to the platform, to try that; nil
+	// loses none. It is called for one after the other.
+	Lose func(f *Frame) bool
+	// PartsWait is how long a terminal of 2019 waits for the next part of a message
+	// before it asks for those that miss; zero is 5 s.
+	PartsWait time.Duration
 
 	nc     net.Conn
 	mu     sync.Mutex
 	serial uint16
-	waits  map[uint16]chan *Frame
+	waits  map[uint32]chan *Frame
+	kept   kept
+	gaps   *gaps
 	err    error
 	done   chan struct{}
 }
@@ -38,7 +55,8 @@ func (t *Terminal) Dial(ctx context.Context, addr string) error {
 	if err != nil {
 		return fmt.Errorf("jt808: %w", err)
 	}
-	t.nc, t.done, t.waits = nc, make(chan struct{}), make(map[uint16]chan *Frame)
+	t.nc, t.done, t.waits = nc, make(chan struct{}), make(map[uint32]chan *Frame)
+	t.gaps = newGaps(t.PartsWait, t.askParts, func(context.Context, *Parts, []uint16) {})
 	go t.read()
 	if err := t.login(ctx); err != nil {
 		_ = t.Close()
@@ -94,7 +112,7 @@ func (t *Terminal) Do(ctx context.Context, id ID, body []byte) error {
 // Ask sends a message and waits for the platform's answer.
 func (t *Terminal) Ask(ctx context.Context, id ID, body []byte) (*Frame, error) {
 	wait := make(chan *Frame, 1)
-	serial, err := t.send(id, body, wait)
+	key, err := t.send(id, body, wait)
 	if err != nil {
 		return nil, err
 	}
@@ -105,50 +123,110 @@ func (t *Terminal) Ask(ctx context.Context, id ID, body []byte) (*Frame, error) 
 		return nil, fmt.Errorf("jt808: connection ended: %w", t.err)
 	case <-ctx.Done():
 		t.mu.Lock()
-		delete(t.waits, serial)
+		delete(t.waits, key)
 		t.mu.Unlock()
 		return nil, ctx.Err()
 	}
 }
 
-func (t *Terminal) send(id ID, body []byte, wait chan *Frame) (uint16, error) {
+// send sends a message, and returns what its answer is known by.
+func (t *Terminal) send(id ID, body []byte, wait chan *Frame) (key uint32, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := &Frame{ID: id, Version: t.Version, Revision: uint8(t.Version), Phone: t.Phone, Serial: t.serial, Body: body}
 	parts := f.Split()
+	t.kept.keep(parts)
 	last := parts[len(parts)-1].Serial
 	t.serial = last + 1
+	key = waitFor(last) // a whole message is answered by the serial of its last part
+	if id == QueryTime {
+		key = waitForID(TimeReply)
+	}
 	if wait != nil {
-		t.waits[last] = wait // a whole message is answered by the serial of its last part
+		t.waits[key] = wait
 	}
-	b, err := Encoder{}.Append(nil, f)
-	if err == nil {
-		_, err = t.nc.Write(b)
+	return key, t.write(parts)
+}
+
+// write sends frames; mu is held.
+func (t *Terminal) write(parts []Frame) error {
+	var b []byte
+	for i := range parts {
+		if t.Lose != nil && t.Lose(&parts[i]) {
+			continue
+		}
+		var err error
+		if b, err = parts[i].Append(b); err != nil {
+			return err
+		}
 	}
-	return last, err
+	_, err := t.nc.Write(b)
+	return err
 }
 
 func (t *Terminal) read() {
 	defer close(t.done)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	t.err = bridge.ReadMessages(t.nc, new(Decoder), func(m any) {
-		if f, ok := m.(*Frame); ok {
-			t.take(f)
+		switch m := m.(type) {
+		case *Frame:
+			t.take(m)
+		case *Parts:
+			if t.Version == V2019 { // before, a terminal could not ask
+				t.gaps.watch(ctx, m)
+			}
 		}
 	})
+}
+
+func (t *Terminal) askParts(_ context.Context, r Resend) error {
+	body, err := r.Append(nil, t.Version)
+	if err == nil {
+		_, err = t.send(PartsAgainUp, body, nil)
+	}
+	return err
+}
+
+// again sends parts of an earlier message again and reports whether it has them.
+func (t *Terminal) again(f *Frame) bool {
+	r, err := ParseResend(f.Version, f.Body)
+	if err != nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	parts := t.kept.again(r)
+	return len(parts) > 0 && t.write(parts) == nil
+}
+
+// reply sends the settings with these ids.
+func (t *Terminal) reply(f *Frame, ids []uint32) {
+	var list []Parameter
+	for _, id := range ids {
+		if v, ok := t.Parameters[id]; ok {
+			list = append(list, Parameter{id, v})
+		}
+	}
+	body, _ := AppendParameters([]byte{byte(f.Serial >> 8), byte(f.Serial)}, list)
+	_, _ = t.send(ParametersReply, body, nil) // a loss shows in read
 }
 
 // take serves one message of the platform.
 func (t *Terminal) take(f *Frame) {
 	result := Unsupported
 	switch f.ID {
-	case PlatformAnswer, RegisterReply:
+	case PlatformAnswer, RegisterReply, TimeReply:
 		if len(f.Body) < 2 {
 			return
 		}
-		serial := uint16(f.Body[0])<<8 | uint16(f.Body[1])
+		key := waitFor(uint16(f.Body[0])<<8 | uint16(f.Body[1]))
+		if f.ID == TimeReply {
+			key = waitForID(f.ID)
+		}
 		t.mu.Lock()
-		wait := t.waits[serial]
-		delete(t.waits, serial)
+		wait := t.waits[key]
+		delete(t.waits, key)
 		t.mu.Unlock()
 		if wait != nil {
 			wait <- f
@@ -173,13 +251,34 @@ func (t *Terminal) take(f *Frame) {
 			result = Done
 		}
 	case QueryParameters:
-		var list []Parameter
-		for id, v := range t.Parameters {
-			list = append(list, Parameter{id, v})
-		}
-		body, _ := AppendParameters([]byte{byte(f.Serial >> 8), byte(f.Serial)}, list)
-		_, _ = t.send(ParametersReply, body, nil)
+		t.reply(f, slices.Sorted(maps.Keys(t.Parameters)))
 		return
+	case QuerySome:
+		if ids, err := ParseIDs(f.Body); err == nil {
+			t.reply(f, ids)
+			return
+		}
+		result = Wrong
+	case QueryAttributes:
+		if body, err := t.Attributes.Append(nil, t.Version); err == nil {
+			_, _ = t.send(AttributesReply, body, nil)
+			return
+		}
+	case ControlID:
+		if c, err := ParseControl(f.Body); err == nil && t.Control != nil {
+			t.Control(c)
+			result = Done
+		}
+	case TrackID:
+		if order, err := ParseTracking(f.Body); err == nil && t.Track != nil {
+			t.Track(order)
+			result = Done
+		}
+	case PartsAgain:
+		if t.again(f) {
+			return
+		}
+		result = Failed
 	default: // Unsupported
 	}
 	_, _ = t.send(TerminalAnswer, Answer{f.Serial, f.ID, result}.Append(nil), nil)
@@ -190,6 +289,9 @@ func (t *Terminal) Done() <-chan struct{} { return t.done }
 
 // Close ends the connection.
 func (t *Terminal) Close() error {
+	if t.nc == nil {
+		return nil
+	}
 	err := t.nc.Close()
 	<-t.done
 	return err
