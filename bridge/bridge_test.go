@@ -417,8 +417,10 @@ func TestTable(t *testing.T) {
 // Bits become numbers from 0, and are not written back.
 func TestTableMask(t *testing.T) {
 	table := bridge.Table{
-		{Name: "status", Mask: 1 << 31, Property: "Door"}, {Name: "status", Mask: 3 << 8, Property: "Load", Scale: 50},
-		{Name: "word", Mask: 1, Property: "Word"}, {Name: "half", Mask: 1, Property: "Half"},
+		{Name: "status", Mask: 1 << 31, Property: "Door"},
+		{Name: "status", Mask: 3 << 8, Property: "Load", Scale: 50},
+		{Name: "word", Mask: 1, Property: "Word"},
+		{Name: "half", Mask: 1, Property: "Half"},
 	}
 	got := table.Apply(map[string]any{"status": uint32(1<<31 | 2<<8 | 1), "word": "no number", "half": 0.5})
 	if diff := cmp.Diff(map[string]any{"Door": uint64(1), "Load": 100.0}, got); diff != "" {
