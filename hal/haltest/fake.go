@@ -63,10 +63,11 @@ func (a *FakeAccess) Asked() int { return len(a.queue()) }
 type FakeSession struct {
 	// Request is a copy of what the client asked with, its Link included.
 	Request hal.ConnectRequest
-	// OnReceive, OnSubscribe and OnClose, when not nil, replace the recording.
-	// They must be set before the session is accepted.
+	// OnReceive, OnSubscribe and OnClose, when not nil, replace the recording, and
+	// OnAuthorize the consent. They must be set before the session is accepted.
 	OnReceive   func(ctx context.Context, m iot.Message, done func([]iot.Message, error))
 	OnSubscribe func(ctx context.Context, filters []hal.Filter) []hal.Grant
+	OnAuthorize func(op topic.Operation, name string) error
 	OnClose     func(cause hal.Cause)
 
 	flights chan Flight
@@ -120,7 +121,12 @@ func (s *FakeSession) Receive(ctx context.Context, m iot.Message, done func([]io
 }
 
 // Authorize implements hal.Session: everything is allowed.
-func (s *FakeSession) Authorize(topic.Operation, string) error { return nil }
+func (s *FakeSession) Authorize(op topic.Operation, name string) error {
+	if s.OnAuthorize != nil {
+		return s.OnAuthorize(op, name)
+	}
+	return nil
+}
 
 // Close implements hal.Session.
 func (s *FakeSession) Close(cause hal.Cause) {

@@ -42,7 +42,6 @@ type broker struct {
 type brokerClient struct {
 	b       *broker
 	id      string
-	user    string
 	link    hal.Link // nil while away
 	filters map[string]int
 	clean   bool
@@ -84,16 +83,17 @@ func (b *broker) Connect(_ context.Context, r *hal.ConnectRequest) (hal.Accepted
 		c = &brokerClient{b: b, id: strings.Clone(r.ClientID), filters: map[string]int{}, waiting: map[uint16]iot.Message{}}
 		b.clients[c.id] = c
 	}
-	c.user, c.link, c.clean = strings.Clone(r.UserName), r.Link, r.CleanSession
+	c.link, c.clean = r.Link, r.CleanSession
 	for _, id := range c.order {
 		c.link.Send(context.Background(), hal.Delivery{Message: c.waiting[id], PacketID: id, Dup: true}, c.acked(id))
 	}
-	return hal.Accepted{Session: &brokerSession{c, r.Link}}, nil
+	return hal.Accepted{Session: &brokerSession{c, strings.Clone(r.UserName), r.Link}}, nil
 }
 
 // brokerSession is one connection of a client.
 type brokerSession struct {
 	*brokerClient
+	user string
 	mine hal.Link
 }
 

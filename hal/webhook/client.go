@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -169,7 +170,7 @@ func (c *client) awakeInTurn(ctx context.Context) (hal.Session, error) {
 		return nil, errUnknown
 	}
 	if err := c.settle(v, accepted.Session); err != nil {
-		accepted.Session.Close(v.cause)
+		c.leave(accepted.Session, v.cause)
 		return nil, err
 	}
 	if sub, ok := accepted.Session.(hal.Subscriber); ok && len(c.filters) > 0 {
@@ -217,7 +218,7 @@ func (c *client) fallAsleep() {
 	}
 	c.visit, v.cause = nil, hal.CauseKeepAlive
 	c.mu.Unlock()
-	v.sess.Close(hal.CauseKeepAlive)
+	c.leave(v.sess, hal.CauseKeepAlive)
 }
 
 func (c *client) endIfAsleep() {
@@ -253,7 +254,25 @@ func (c *client) end(cause hal.Cause) {
 	}
 	c.lane.close()
 	if v != nil {
-		v.sess.Close(cause)
+		c.leave(v.sess, cause)
+	}
+}
+
+// leave tells a session that it is over.
+func (c *client) leave(sess hal.Session, cause hal.Cause) {
+	defer c.recovered("close")
+	sess.Close(cause)
+}
+
+// recovered is deferred around what the platform does for a client: a panic ends
+// this client only, and has the broker disconnect it, so that it logs in again.
+func (c *client) recovered(where string) {
+	if p := recover(); p != nil {
+		c.s.cfg.Logger.Error("panic", "where", where, "client", clip(c.id), "panic", p, "stack", string(debug.Stack()))
+		c.s.run(func() {
+			c.end(hal.CauseNotKept)
+			c.kick()
+		})
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 const (
 	connectTimeout = 10 * time.Second
 	writeTimeout   = 10 * time.Second
-	goodbye        = 250 // milliseconds to write a DISCONNECT
+	goodbye        = 250 // milliseconds to write a DISCONNECT, and for what goes before
 	maxUnacked     = 256 // publications at QoS 1 the broker has not acknowledged
 )
 
@@ -119,8 +119,14 @@ func (c *conn) received(_ paho.Client, p paho.Message) {
 		in.ack = func() { _ = c.s.outbox.put(outgoing{ack: p}) }
 	}
 	t, err := topic.Parse(m.Topic)
-	if err != nil || goesDown(&t) || c.s.echoes.take(m) {
+	if err != nil || goesDown(&t) {
 		in.finish()
+		return
+	}
+	if c.s.echoes.take(m) {
+		if in.ack != nil { // if it is lost, the broker brings the echo again
+			_ = c.s.outbox.put(outgoing{ack: p, lost: func() { c.s.echoes.expect(m) }})
+		}
 		return
 	}
 	from := c.s.findSpeaker(c.ctx, t.Device)
@@ -142,8 +148,26 @@ func (c *conn) send() {
 		select {
 		case <-c.s.outbox.filled:
 		case <-c.ctx.Done():
+			c.acknowledge()
 			return
 		}
+	}
+}
+
+// acknowledge sends the acknowledgements that wait, so that the broker does not
+// repeat what is durable. A broker that does not read has no time for them.
+func (c *conn) acknowledge() {
+	sent := make(chan struct{})
+	acks := c.s.outbox.acks()
+	go func() { // ends with the connection
+		defer close(sent)
+		for _, a := range acks {
+			a.Ack()
+		}
+	}()
+	select {
+	case <-sent:
+	case <-time.After(goodbye * time.Millisecond):
 	}
 }
 
@@ -182,10 +206,4 @@ func (c *conn) outcome(err error) error {
 		return fmt.Errorf("%w: %w", hal.ErrFull, err)
 	}
 	return nil
-}
-
-func (out outgoing) finish(err error) {
-	if out.done != nil {
-		out.done(err)
-	}
 }

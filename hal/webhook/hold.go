@@ -79,11 +79,12 @@ func (c *client) release() {
 
 // send publishes what was held, unless the session is over.
 func (h *heldDelivery) send(over bool) {
+	defer h.v.c.recovered("deliver")
 	err := hal.ErrGone
 	if !over {
-		err = h.v.c.s.publish(h.v.sess, h.m, h.done)
+		err = h.v.publish(h.m, h.done)
 	}
-	if err != nil && h.done != nil {
-		h.done(err)
+	if err != nil {
+		h.v.tell(h.done, err)
 	}
 }

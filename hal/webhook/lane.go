@@ -109,17 +109,23 @@ func (c *client) receive(in inbound) {
 		return
 	}
 	defer c.giveTurn()
+	defer c.recovered("receive")
+	taken := false
+	defer func() {
+		if !taken { // or it panicked, and would again
+			in.finish()
+		}
+	}()
 	ctx, cancel := context.WithTimeout(c.s.base, c.s.cfg.Timeout)
 	sess, err := c.awakeInTurn(ctx)
 	cancel()
 	if err != nil || sess.Authorize(topic.Pub, in.m.Topic) != nil {
 		// What the platform itself published comes back too; what a device may not
 		// say the broker did not let it.
-		in.finish()
 		return
 	}
-	defer c.recovered(in)
 	sess.Receive(c.s.base, in.m, func(answers []iot.Message, err error) { c.received(in, answers, err) })
+	taken = true
 }
 
 // received is the done of a message: it never blocks.
@@ -151,14 +157,5 @@ func (c *client) received(in inbound, answers []iot.Message, err error) {
 func (in inbound) finish() {
 	if in.ack != nil {
 		in.ack()
-	}
-}
-
-// recovered ends a client whose session panicked.
-func (c *client) recovered(in inbound) {
-	if p := recover(); p != nil {
-		c.s.cfg.Logger.Error("panic in a session", "client", clip(c.id), "panic", p)
-		in.finish()
-		c.s.run(func() { c.end(hal.CauseNotKept) })
 	}
 }

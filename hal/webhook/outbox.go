@@ -3,6 +3,7 @@
 package webhook
 
 import (
+	"slices"
 	"sync"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -20,9 +21,11 @@ const (
 
 // outgoing is a publication or, with an ack, an acknowledgement.
 type outgoing struct {
+	to   *visit
 	m    iot.Message
 	done func(error)
 	ack  paho.Message
+	lost func() // of an ack that the broker will not get; may be nil
 }
 
 // outbox is what waits for the broker. Acknowledgements have no bound of their
@@ -38,16 +41,31 @@ type outbox struct {
 
 func newOutbox() *outbox { return &outbox{filled: make(chan struct{}, 1)} }
 
-// publish queues a publication for the session it is sent to. The error is
-// hal.ErrFull when nobody is connected to the broker, or too much waits.
-func (s *Server) publish(sess hal.Session, m iot.Message, done func(error)) error {
+// unsent tells that an acknowledgement did not leave.
+func (out outgoing) unsent() {
+	if out.lost != nil {
+		out.lost()
+	}
+}
+
+// finish tells what became of a publication.
+func (out outgoing) finish(err error) {
+	if out.to != nil {
+		out.to.tell(out.done, err)
+	}
+}
+
+// publish queues a publication. The error is hal.ErrFull when nobody is connected to
+// the broker, or too much waits.
+func (v *visit) publish(m iot.Message, done func(error)) error {
+	s := v.c.s
 	m.Topic, m.Payload = clone(m.Topic), append([]byte(nil), m.Payload...)
 	t, err := topic.Parse(m.Topic)
-	if err != nil || goesDown(&t) || sess.Authorize(topic.Pub, m.Topic) != nil {
-		return s.outbox.put(outgoing{m: m, done: done})
+	if err != nil || goesDown(&t) || v.sess.Authorize(topic.Pub, m.Topic) != nil {
+		return s.outbox.put(outgoing{to: v, m: m, done: done})
 	}
 	s.echoes.expect(m)
-	err = s.outbox.put(outgoing{m: m, done: done})
+	err = s.outbox.put(outgoing{to: v, m: m, done: done})
 	if err != nil {
 		s.echoes.take(m)
 	}
@@ -58,6 +76,10 @@ func (o *outbox) put(out outgoing) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	size := len(out.m.Payload)
+	if out.ack != nil && !o.open {
+		out.unsent()
+		return nil
+	}
 	if out.ack == nil && (!o.open || o.count >= maxOut || o.bytes+size > maxOutBytes && o.count > 0) {
 		return hal.ErrFull
 	}
@@ -80,6 +102,19 @@ func (o *outbox) all() []outgoing {
 	queue := o.queue
 	o.queue, o.count, o.bytes = nil, 0, 0
 	return queue
+}
+
+// acks takes the acknowledgements.
+func (o *outbox) acks() (list []paho.Message) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue = slices.DeleteFunc(o.queue, func(out outgoing) bool {
+		if out.ack != nil {
+			list = append(list, out.ack)
+		}
+		return out.ack != nil
+	})
+	return list
 }
 
 // connected notes that a consumer is connected, or with nil, that none is.
@@ -106,8 +141,7 @@ func (o *outbox) close() {
 	o.open = false
 	o.mu.Unlock()
 	for _, out := range o.all() {
-		if out.done != nil {
-			out.done(hal.ErrFull)
-		}
+		out.finish(hal.ErrFull)
+		out.unsent()
 	}
 }

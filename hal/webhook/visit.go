@@ -29,9 +29,18 @@ type visit struct {
 // Send implements hal.Link. nil for QoS 1 means that the broker has the message,
 // not that the client has. Packet id and DUP are the broker's own.
 func (v *visit) Send(_ context.Context, d hal.Delivery, done func(error)) {
-	if err := v.send(d.Message, done); err != nil && done != nil {
-		done(err)
+	if err := v.send(d.Message, done); err != nil {
+		v.tell(done, err)
 	}
+}
+
+// tell calls a done, which is the platform's.
+func (v *visit) tell(done func(error), err error) {
+	if done == nil {
+		return
+	}
+	defer v.c.recovered("done")
+	done(err)
 }
 
 func (v *visit) send(m iot.Message, done func(error)) error {
@@ -47,7 +56,7 @@ func (v *visit) send(m iot.Message, done func(error)) error {
 	if held, err := v.holdBack(m, done); held || err != nil {
 		return err
 	}
-	return v.c.s.publish(v.sess, m, done)
+	return v.publish(m, done)
 }
 
 func (v *visit) over() bool {
