@@ -34,6 +34,9 @@ type broker struct {
 	t    *testing.T
 	ask  asker
 	addr string
+	// breaks off when a clean session is taken over by one that is not, as RabbitMQ
+	// does, whose queues cannot be both.
+	breaksOff bool
 
 	mu      sync.Mutex
 	clients map[string]*brokerClient
@@ -62,6 +65,7 @@ func newBroker(t *testing.T, ask asker) *broker {
 		t.Fatal(err)
 	}
 	b.addr = l.Addr().String()
+	_, b.breaksOff = ask.(rabbitAsker)
 	served := make(chan struct{})
 	go func() { defer close(served); _ = door.Serve(l) }()
 	t.Cleanup(func() { _ = door.Close(); <-served })
@@ -78,6 +82,11 @@ func (b *broker) Connect(_ context.Context, r *hal.ConnectRequest) (hal.Accepted
 	if c != nil && c.link != nil {
 		c.link.Close(hal.CauseKicked)
 		c.link = nil
+		if b.breaksOff && c.clean && !r.CleanSession && len(c.filters) > 0 {
+			delete(b.clients, c.id)
+			r.Link.Close(hal.CauseReset)
+			return hal.Accepted{}, io.ErrUnexpectedEOF
+		}
 	}
 	if c == nil || r.CleanSession || c.clean {
 		c = &brokerClient{b: b, id: strings.Clone(r.ClientID), filters: map[string]int{}, waiting: map[uint16]iot.Message{}}

@@ -90,8 +90,10 @@ func (s *Server) login(ctx context.Context, l *login) error {
 		}
 		return nil
 	}
-	s.entering(l.clientID, 1)
-	defer s.entering(l.clientID, -1)
+	if err := s.enter(ctx, l.clientID); err != nil {
+		return err
+	}
+	defer s.entered(l.clientID)
 	if s.full(l.clientID) {
 		return errTooMany
 	}

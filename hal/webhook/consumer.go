@@ -118,10 +118,10 @@ func (s *Server) begin() error {
 	switch {
 	case s.closed:
 		return ErrServerClosed
-	case s.taken:
+	case s.busy:
 		return errBusy
 	}
-	s.taken = true
+	s.busy = true
 	s.running.Add(1)
 	return nil
 }
@@ -129,6 +129,6 @@ func (s *Server) begin() error {
 func (s *Server) finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.taken = false
+	s.busy = false
 	s.running.Done()
 }

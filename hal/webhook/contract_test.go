@@ -45,6 +45,16 @@ func TestContract(t *testing.T) {
 	})
 }
 
+// consume runs a consumer until the test ends.
+func (f *front) consume(t *testing.T) {
+	t.Helper()
+	up, ended := make(chan struct{}, 16), make(chan struct{})
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { defer close(ended); _ = f.Consume(ctx, func() { up <- struct{}{} }) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	wait(t, up, "the consumer")
+}
+
 // connected is a device at a front, subscribed to what goes down to it, and its
 // session.
 func connected(t *testing.T, f *front, a *haltest.FakeAccess) (hal.Conn, *haltest.FakeSession, chan iot.Message) {
@@ -67,17 +77,12 @@ func connected(t *testing.T, f *front, a *haltest.FakeAccess) (hal.Conn, *haltes
 func TestOrderAcrossQoS(t *testing.T) {
 	a := new(haltest.FakeAccess)
 	f := openFront(t, "EMQX", a)
-	up := make(chan struct{}, 16)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { defer close(ended); _ = f.Consume(ctx, func() { up <- struct{}{} }) }()
-	t.Cleanup(func() { cancel(); <-ended })
-	wait(t, up, "the consumer")
+	f.consume(t)
 	conn, s, heard := connected(t, f, a)
 	const n = 200
 	for i := range n {
 		d := hal.Delivery{Message: iot.Message{Topic: "/sys/a1product/lamp/down", Payload: fmt.Append(nil, i), QoS: iot.QoS(i % 2)}, PacketID: uint16(i % 2)}
-		s.Request.Link.Send(ctx, d, nil)
+		s.Request.Link.Send(t.Context(), d, nil)
 	}
 	for i := range n {
 		if m := wait(t, heard, "a delivery"); string(m.Payload) != fmt.Sprint(i) || m.QoS != iot.QoS(i%2) {
@@ -88,4 +93,19 @@ func TestOrderAcrossQoS(t *testing.T) {
 	if cause := s.Closed(t); cause != hal.CauseClient {
 		t.Errorf("closed with %q, want %q", cause, hal.CauseClient)
 	}
+}
+
+// TestDisconnect: the consumer's account takes a client's id over, whatever session
+// the client has at the broker.
+func TestDisconnect(t *testing.T) {
+	eachMake(t, func(t *testing.T, name string) {
+		a := new(haltest.FakeAccess)
+		f := openFront(t, name, a)
+		f.consume(t)
+		conn, _, _ := connected(t, f, a)
+		if err := f.Disconnect(t.Context(), "lamp|"); err != nil {
+			t.Error(err)
+		}
+		wait(t, conn.Done(), "the end of the connection")
+	})
 }

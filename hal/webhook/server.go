@@ -32,10 +32,11 @@ type Server struct {
 
 	mu      sync.Mutex
 	closed  bool
-	taken   bool            // a Consume runs
-	account *Consumer       // of the consumer, while it is connected
-	gone    map[string]owed // clients whose end the broker did not announce yet
-	logins  map[string]int  // under way, by client id
+	busy    bool                     // a Consume runs
+	account *Consumer                // of the consumer, while it is connected
+	gone    map[string]owed          // clients whose end the broker did not announce yet
+	logins  map[string]int           // under way, by client id
+	taken   map[string]chan struct{} // client ids that are taken over; closed afterwards
 	clients map[string]*client
 	devices map[iot.DeviceID]*client // whose connection speaks for a device
 }
@@ -52,6 +53,7 @@ func New(cfg Config) (*Server, error) {
 		clients: make(map[string]*client),
 		gone:    make(map[string]owed),
 		logins:  make(map[string]int),
+		taken:   make(map[string]chan struct{}),
 		devices: make(map[iot.DeviceID]*client),
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
