@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	iot "github.com/openalink/iot"
@@ -37,6 +38,7 @@ type broker struct {
 	// breaks off when a clean session is taken over by one that is not, as RabbitMQ
 	// does, whose queues cannot be both.
 	breaksOff bool
+	deaf      atomic.Bool // hears no acknowledgements
 
 	mu      sync.Mutex
 	clients map[string]*brokerClient
@@ -182,7 +184,7 @@ func (b *broker) route(m iot.Message) {
 
 func (c *brokerClient) acked(id uint16) func(error) {
 	return func(err error) {
-		if err != nil {
+		if err != nil || c.b.deaf.Load() {
 			return
 		}
 		c.b.mu.Lock()

@@ -119,14 +119,8 @@ func (c *conn) received(_ paho.Client, p paho.Message) {
 		in.ack = func() { _ = c.s.outbox.put(outgoing{ack: p}) }
 	}
 	t, err := topic.Parse(m.Topic)
-	if err != nil || goesDown(&t) {
+	if err != nil || goesDown(&t) || c.s.echoes.take(m, c, p.Duplicate()) {
 		in.finish()
-		return
-	}
-	if c.s.echoes.take(m) {
-		if in.ack != nil { // if it is lost, the broker brings the echo again
-			_ = c.s.outbox.put(outgoing{ack: p, lost: func() { c.s.echoes.expect(m) }})
-		}
 		return
 	}
 	from := c.s.findSpeaker(c.ctx, t.Device)

@@ -109,3 +109,28 @@ func TestDisconnect(t *testing.T) {
 		wait(t, conn.Done(), "the end of the connection")
 	})
 }
+
+// TestRepeatedEcho: what the platform published comes back twice when the broker did
+// not hear that it came back once.
+func TestRepeatedEcho(t *testing.T) {
+	a := new(haltest.FakeAccess)
+	f := openFront(t, "EMQX", a)
+	f.consume(t)
+	conn, s, heard := connected(t, f, a)
+	f.broker.deaf.Store(true)
+	m := iot.Message{Topic: "/sys/a1product/lamp/down", Payload: []byte("of the platform"), QoS: 1}
+	s.Request.Link.Send(t.Context(), hal.Delivery{Message: m, PacketID: 1}, nil)
+	wait(t, heard, "the delivery")
+	m = iot.Message{Topic: "/sys/a1product/lamp/up", Payload: []byte("of the device"), QoS: 1}
+	if err := conn.Publish(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 { // came, and comes again
+		flight := s.Received(t)
+		if string(flight.Copy.Payload) != "of the device" {
+			t.Fatalf("got %q", flight.Copy.Payload)
+		}
+		flight.Done(nil, nil)
+		f.broker.cut("openalink")
+	}
+}

@@ -22,18 +22,21 @@ const (
 type echoes struct {
 	mu    sync.Mutex
 	seed  maphash.Seed
-	count map[uint64]int
-	order []echo
+	known map[uint64][]echo // by what was published, oldest first
+	order []uint64          // the keys of known, one for each echo, oldest first
 }
 
 type echo struct {
-	sum uint64
-	at  time.Time
+	at   time.Time
+	by   *conn // who brought it; nil while it is awaited
+	void bool  // was not published after all
 }
 
+func (e *echo) fresh(now time.Time) bool { return !e.void && now.Sub(e.at) <= echoLife }
+
 func (e *echoes) sum(m iot.Message) uint64 {
-	if e.count == nil {
-		e.seed, e.count = maphash.MakeSeed(), make(map[uint64]int)
+	if e.known == nil {
+		e.seed, e.known = maphash.MakeSeed(), make(map[uint64][]echo)
 	}
 	var h maphash.Hash
 	h.SetSeed(e.seed)
@@ -47,55 +50,59 @@ func (e *echoes) sum(m iot.Message) uint64 {
 func (e *echoes) expect(m iot.Message) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	now := time.Now()
-	sum := e.sum(m)
-	for len(e.order) > 0 && (len(e.order) >= maxEchoes || now.Sub(e.order[0].at) > echoLife) {
-		e.drop(e.order[0].sum)
-		e.order = e.order[1:]
+	now, sum := time.Now(), e.sum(m)
+	for len(e.order) > 0 && (len(e.order) >= maxEchoes || !e.known[e.order[0]][0].fresh(now)) {
+		e.drop()
 	}
-	e.count[sum]++
-	e.order = append(e.order, echo{sum, now})
+	e.known[sum] = append(e.known[sum], echo{at: now})
+	e.order = append(e.order, sum)
 }
 
-// take reports whether m is one that was to come back, and forgets it once.
-func (e *echoes) take(m iot.Message) bool {
+// drop drops the oldest.
+func (e *echoes) drop() {
+	sum := e.order[0]
+	e.order = e.order[1:]
+	if e.known[sum] = e.known[sum][1:]; len(e.known[sum]) == 0 {
+		delete(e.known, sum)
+	}
+}
+
+// forget takes an expect back.
+func (e *echoes) forget(m iot.Message) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	list := e.known[e.sum(m)]
+	for i := range list {
+		if list[i].by == nil && !list[i].void {
+			list[i].void = true
+			return
+		}
+	}
+}
+
+// take reports whether m, which a connection brought, is one that was to come back.
+// Each comes back once, and again on a later connection when its acknowledgement was
+// lost.
+func (e *echoes) take(m iot.Message, by *conn, repeated bool) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.order) == 0 {
 		return false
 	}
-	sum := e.sum(m)
-	if e.count[sum] == 0 {
-		return false
-	}
-	for i, old := range e.order {
-		if old.sum == sum {
-			e.order = append(e.order[:i], e.order[i+1:]...)
-			if time.Since(old.at) > echoLife {
-				e.drop(sum)
-				return e.count[sum] > 0 && e.takeAgain(sum)
+	now, list := time.Now(), e.known[e.sum(m)]
+	if repeated {
+		for i := range list {
+			if list[i].by != nil && list[i].by != by && list[i].fresh(now) {
+				list[i].by = by
+				return true
 			}
-			break
 		}
 	}
-	e.drop(sum)
-	return true
-}
-
-// takeAgain looks for a fresher one behind one that was too old.
-func (e *echoes) takeAgain(sum uint64) bool {
-	for i, old := range e.order {
-		if old.sum == sum {
-			e.order = append(e.order[:i], e.order[i+1:]...)
-			e.drop(sum)
+	for i := range list {
+		if list[i].by == nil && list[i].fresh(now) {
+			list[i].by = by
 			return true
 		}
 	}
 	return false
-}
-
-func (e *echoes) drop(sum uint64) {
-	if e.count[sum]--; e.count[sum] <= 0 {
-		delete(e.count, sum)
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/hal"
@@ -100,32 +101,59 @@ func (l *lane) close() {
 	l.tell()
 }
 
-// receive gives one message to the session.
+// How long a message waits for a session that could not be opened again.
+const (
+	minWake = 100 * time.Millisecond
+	maxWake = 5 * time.Second
+)
+
+// receive gives one message to the session. Of QoS 1 it waits while the platform
+// cannot tell whether the client may have one.
 func (c *client) receive(in inbound) {
+	for wait := minWake; !c.tryReceive(in); wait = min(2*wait, maxWake) {
+		if in.m.QoS == iot.AtMostOnce {
+			c.s.dropped.Add(1)
+			return
+		}
+		select {
+		case <-time.After(wait):
+		case <-in.from.ctx.Done():
+			return
+		}
+	}
+}
+
+// tryReceive reports false when the platform could not decide.
+func (c *client) tryReceive(in inbound) bool {
 	if in.m.QoS != iot.AtMostOnce && in.from.over() {
-		return // the broker sends it again, in the right place
+		return true // the broker sends it again, in the right place
 	}
 	if c.takeTurn(c.s.base) != nil {
-		return
+		return true
 	}
 	defer c.giveTurn()
 	defer c.recovered("receive")
-	taken := false
+	settled := false // by the session, or not to be finished yet
 	defer func() {
-		if !taken { // or it panicked, and would again
+		if !settled { // or it panicked, and would again
 			in.finish()
 		}
 	}()
 	ctx, cancel := context.WithTimeout(c.s.base, c.s.cfg.Timeout)
 	sess, err := c.awakeInTurn(ctx)
 	cancel()
-	if err != nil || sess.Authorize(topic.Pub, in.m.Topic) != nil {
+	switch {
+	case err != nil && !c.gone():
+		settled = true
+		return false
+	case err != nil, sess.Authorize(topic.Pub, in.m.Topic) != nil:
 		// What the platform itself published comes back too; what a device may not
 		// say the broker did not let it.
-		return
+		return true
 	}
 	sess.Receive(c.s.base, in.m, func(answers []iot.Message, err error) { c.received(in, answers, err) })
-	taken = true
+	settled = true
+	return true
 }
 
 // received is the done of a message: it never blocks.

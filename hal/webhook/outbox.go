@@ -25,7 +25,6 @@ type outgoing struct {
 	m    iot.Message
 	done func(error)
 	ack  paho.Message
-	lost func() // of an ack that the broker will not get; may be nil
 }
 
 // outbox is what waits for the broker. Acknowledgements have no bound of their
@@ -40,13 +39,6 @@ type outbox struct {
 }
 
 func newOutbox() *outbox { return &outbox{filled: make(chan struct{}, 1)} }
-
-// unsent tells that an acknowledgement did not leave.
-func (out outgoing) unsent() {
-	if out.lost != nil {
-		out.lost()
-	}
-}
 
 // finish tells what became of a publication.
 func (out outgoing) finish(err error) {
@@ -67,7 +59,7 @@ func (v *visit) publish(m iot.Message, done func(error)) error {
 	s.echoes.expect(m)
 	err = s.outbox.put(outgoing{to: v, m: m, done: done})
 	if err != nil {
-		s.echoes.take(m)
+		s.echoes.forget(m)
 	}
 	return err
 }
@@ -77,8 +69,7 @@ func (o *outbox) put(out outgoing) error {
 	defer o.mu.Unlock()
 	size := len(out.m.Payload)
 	if out.ack != nil && !o.open {
-		out.unsent()
-		return nil
+		return nil // the broker repeats the message
 	}
 	if out.ack == nil && (!o.open || o.count >= maxOut || o.bytes+size > maxOutBytes && o.count > 0) {
 		return hal.ErrFull
@@ -142,6 +133,5 @@ func (o *outbox) close() {
 	o.mu.Unlock()
 	for _, out := range o.all() {
 		out.finish(hal.ErrFull)
-		out.unsent()
 	}
 }
