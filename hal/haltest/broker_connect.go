@@ -25,6 +25,8 @@ var brokerCloseCases = []brokerContract{
 	{"KickClosesAtTheBroker", brokerKick},
 	{"KickedComesBack", brokerComesBack},
 	{"EndIsTold", brokerEnd},
+	{"LastWords", brokerLastWords},
+	{"HandedOver", brokerHandedOver},
 }
 
 func brokerLoginArrives(f *brokerFixture) {

@@ -64,28 +64,37 @@ func (s *Server) owe(clientID string) {
 func (s *Server) announced(clientID string, cause hal.Cause) {
 	s.mu.Lock()
 	c := s.clients[clientID]
-	if c == nil {
-		o := s.gone[clientID]
-		if o.take(time.Now()); o.n > 0 {
-			s.gone[clientID] = o
-		} else {
-			delete(s.gone, clientID)
-		}
-		s.mu.Unlock()
-		return
+	about := c != nil && !c.owed.take(time.Now()) && !c.told
+	switch {
+	case about:
+		c.told = true
+	case c == nil:
+		s.takeGone(clientID)
 	}
-	about := !c.owed.take(time.Now())
 	s.mu.Unlock()
-	if !about {
-		return
+	if about {
+		c.part(cause)
 	}
-	c.end(cause)
+}
+
+// takenOver takes a broker's word that a connection ended because another has its
+// client id now.
+func (s *Server) takenOver(clientID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o := s.gone[clientID] // it was announced just now
+	if c := s.clients[clientID]; c != nil {
+		c.owed.take(time.Now())
+		return
+	}
+	s.takeGone(clientID)
+}
+
+// takeGone strikes one of the ends owed by an id nobody has; s.mu is held.
+func (s *Server) takeGone(clientID string) {
+	o := s.gone[clientID]
 	if o.take(time.Now()); o.n > 0 {
 		s.gone[clientID] = o
-	} else {
-		delete(s.gone, clientID)
+		return
 	}
+	delete(s.gone, clientID)
 }

@@ -58,11 +58,13 @@ type client struct {
 	lane    lane
 
 	owed owed // of clients this one replaced; guarded by s.mu
+	told bool // the broker announced its end; guarded by s.mu
 
 	mu     sync.Mutex
 	visit  *visit // nil while asleep
 	asleep *time.Timer
 	ended  bool
+	parts  *time.Timer // ends it, after the broker announced that
 	hold   hold
 	speaks map[iot.DeviceID]struct{}
 }
@@ -248,13 +250,17 @@ func (c *client) end(cause hal.Cause) {
 	if c.asleep != nil {
 		c.asleep.Stop()
 	}
+	if c.parts != nil {
+		c.parts.Stop()
+	}
 	devices := c.speaks
 	c.speaks = nil
 	c.mu.Unlock()
 	if was := c.s.remove(c, devices); was && cause != hal.CauseServerStop { // whoever starts next may know it
 		c.forget()
 	}
-	c.lane.close()
+	rest, busy := c.lane.close()
+	c.s.leave(c, rest, busy)
 	if v != nil {
 		c.leave(v.sess, cause)
 	}
@@ -278,10 +284,11 @@ func (c *client) recovered(where string) {
 	}
 }
 
-func (c *client) gone() bool {
+// leaving reports whether the client has ended, or its session is about to.
+func (c *client) leaving() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ended
+	return c.ended || c.visit != nil && c.visit.kicked
 }
 
 // speakFor notes that messages of a device come from this client.
@@ -304,7 +311,7 @@ func (s *Server) allowed(ctx context.Context, a *access) error {
 	if _, ok := s.cfg.Services[a.user]; ok {
 		return nil
 	}
-	c := s.find(ctx, a.clientID)
+	c := s.asked(ctx, a.clientID)
 	if c == nil {
 		return errUnknown
 	}

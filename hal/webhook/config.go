@@ -37,6 +37,10 @@ type Config struct {
 	// a subscription of its: it subscribes only after the answer. 200 milliseconds by
 	// default.
 	Settle time.Duration
+	// Linger is how long a device whose connection ended, as the broker tells, is still
+	// heard: what it said last comes another way than that news. Its presence ends
+	// then. 1 second by default.
+	Linger time.Duration
 	// Store, when not nil, keeps who is logged in, under keys that begin with
 	// "webhook/", so that a platform that starts again knows the devices that are
 	// still connected to the broker. It may be the hub's. Sealer seals what they
@@ -86,6 +90,7 @@ func (cfg *Config) check() error {
 	orDefault(&cfg.KeepAlive, time.Minute)
 	orDefault(&cfg.Silence, 30*time.Minute)
 	orDefault(&cfg.Settle, 200*time.Millisecond)
+	orDefault(&cfg.Linger, time.Second)
 	orDefault(&cfg.Exchange, "amq.topic")
 	orDefault(&cfg.MaxClients, 100_000)
 	orDefault(&cfg.MaxBody, 512<<10)

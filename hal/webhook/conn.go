@@ -114,7 +114,7 @@ func (c *conn) subscribe(cfg *Consumer) error {
 // called on Paho's goroutine.
 func (c *conn) received(_ paho.Client, p paho.Message) {
 	m := iot.Message{Topic: p.Topic(), Payload: p.Payload(), QoS: iot.QoS(p.Qos())}
-	in := inbound{m: m, from: c}
+	in := inbound{m: m, from: c, number: c.s.came.Add(1)}
 	if m.QoS > iot.AtMostOnce {
 		in.ack = func() { _ = c.s.outbox.put(outgoing{ack: p}) }
 	}

@@ -62,13 +62,11 @@ func (s *Server) emqxEvent(_ context.Context, q *request) reply {
 	}
 	switch event {
 	case "client.disconnected":
-		// Whoever took over has logged in before, and ended the session then.
-		if reason := f["reason"]; reason != "takenover" && reason != "discarded" {
-			s.ended(f["clientid"], f["username"], emqxCause(reason))
-		}
-	case "client.connack": // let in, and then refused for another reason
-		if code := f["reason_code"] + f["conn_ack"]; code != "" && code != "success" {
-			s.ended(f["clientid"], f["username"], hal.CauseReset)
+		s.emqxEnded(f["clientid"], f["username"], f["reason"])
+	case "client.connack": // let in here, and then refused there
+		switch f["reason_code"] + f["conn_ack"] { // others anybody can bring about, with a wrong password
+		case "server_unavailable", "server_busy", "quota_exceeded":
+			s.emqxEnded(f["clientid"], f["username"], "")
 		}
 	}
 	return done
@@ -84,12 +82,13 @@ func emqxCause(reason string) hal.Cause {
 	return hal.CauseReset
 }
 
-// ended takes an announcement that a client's connection ended. user may be empty
-// where the broker does not tell it.
-func (s *Server) ended(clientID, user string, cause hal.Cause) {
+// emqxEnded takes the end of a connection. Whoever took over has logged in before,
+// and ended the session then. user may be empty: not every rule sends it.
+func (s *Server) emqxEnded(clientID, user, reason string) {
 	c := s.client(clientID)
-	if c == nil || user != "" && user != c.user {
+	if reason == "takenover" || reason == "discarded" || c != nil && user != "" && user != c.user {
+		s.takenOver(clientID)
 		return
 	}
-	c.end(cause)
+	s.announced(clientID, emqxCause(reason))
 }

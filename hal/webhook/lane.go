@@ -3,8 +3,10 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,9 +21,10 @@ const maxLane = 256
 
 // inbound is a message on its way from the broker to a session.
 type inbound struct {
-	m    iot.Message
-	from *conn
-	ack  func() // the broker may forget it; nil for QoS 0
+	m      iot.Message
+	from   *conn
+	number uint64 // of those that came
+	ack    func() // the broker may forget it; nil for QoS 0
 }
 
 // lane hands a client's messages to its session, one at a time, on a goroutine
@@ -30,8 +33,11 @@ type lane struct {
 	c *client
 
 	mu      sync.Mutex
-	queue   []inbound
+	queue   []inbound // by number
+	under   int       // messages the session has, or is about to have
+	back    []inbound // those it did not keep, because it is about to end
 	running bool
+	held    bool // until the client before this one is done
 	closed  bool
 	room    chan struct{} // capacity 1: told when the queue got shorter
 }
@@ -64,27 +70,85 @@ func (l *lane) try(in inbound) (ok, wait bool) {
 		return false, true
 	}
 	l.queue = append(l.queue, in)
-	if !l.running {
+	l.start()
+	return true, false
+}
+
+// start runs the lane if it has to; l.mu is held.
+func (l *lane) start() {
+	if !l.running && !l.held && !l.closed && len(l.queue) > 0 {
 		l.running = l.c.s.run(l.run)
 	}
-	return true, false
 }
 
 func (l *lane) run() {
 	for {
 		l.mu.Lock()
 		if len(l.queue) == 0 || l.closed {
-			l.running, l.queue = false, nil
+			l.running = false
 			l.mu.Unlock()
 			return
 		}
 		in := l.queue[0]
 		l.queue[0] = inbound{}
 		l.queue = l.queue[1:]
+		l.under++
 		l.mu.Unlock()
 		l.tell()
 		l.c.receive(in)
 	}
+}
+
+// hold keeps the lane from running until adopt.
+func (l *lane) hold() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = true
+}
+
+// adopt takes what another client left, in front of what came since. It returns it
+// when the client is gone too.
+func (l *lane) adopt(list []inbound) (rest []inbound) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held = false
+	if l.closed {
+		return list
+	}
+	l.queue = append(l.queue, list...)
+	slices.SortFunc(l.queue, func(a, b inbound) int { return cmp.Compare(a.number, b.number) })
+	l.start()
+	return nil
+}
+
+// settled notes that the session is done with a message.
+func (l *lane) settled() {
+	l.mu.Lock()
+	l.under--
+	last := l.closed && l.under == 0
+	l.mu.Unlock()
+	if last {
+		l.c.s.released(l.c)
+	}
+}
+
+// giveBack takes a message that the session did not keep because it ends.
+func (l *lane) giveBack(in inbound) {
+	l.mu.Lock()
+	if !l.closed {
+		l.back = append(l.back, in)
+		l.mu.Unlock()
+		return
+	}
+	l.mu.Unlock()
+	l.c.s.leave(l.c, []inbound{in}, true)
+}
+
+// empty reports whether every message is done.
+func (l *lane) empty() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.under == 0 && len(l.queue) == 0
 }
 
 func (l *lane) tell() {
@@ -94,77 +158,121 @@ func (l *lane) tell() {
 	}
 }
 
-func (l *lane) close() {
+// close returns what is left, and whether the session still has some.
+func (l *lane) close() (rest []inbound, busy bool) {
 	l.mu.Lock()
 	l.closed = true
+	rest, busy = append(l.back, l.queue...), l.under > 0
+	l.back, l.queue = nil, nil
 	l.mu.Unlock()
 	l.tell()
+	return rest, busy
 }
 
-// How long a message waits for a session that could not be opened again.
-const (
-	minWake = 100 * time.Millisecond
-	maxWake = 5 * time.Second
-)
-
-// receive gives one message to the session. Of QoS 1 it waits while the platform
-// cannot tell whether the client may have one.
+// receive gives one message to the session.
 func (c *client) receive(in inbound) {
-	for wait := minWake; !c.tryReceive(in); wait = min(2*wait, maxWake) {
-		if in.m.QoS == iot.AtMostOnce {
-			c.s.dropped.Add(1)
-			return
-		}
-		select {
-		case <-time.After(wait):
-		case <-in.from.ctx.Done():
-			return
-		}
-	}
-}
-
-// tryReceive reports false when the platform could not decide.
-func (c *client) tryReceive(in inbound) bool {
-	if in.m.QoS != iot.AtMostOnce && in.from.over() {
-		return true // the broker sends it again, in the right place
-	}
-	if c.takeTurn(c.s.base) != nil {
-		return true
-	}
-	defer c.giveTurn()
 	defer c.recovered("receive")
-	settled := false // by the session, or not to be finished yet
+	settled := sync.OnceFunc(c.lane.settled) // who panics may have called done
+	taken := false
 	defer func() {
-		if !settled { // or it panicked, and would again
+		if !taken { // or it panicked, and would again
 			in.finish()
+			settled()
 		}
 	}()
-	ctx, cancel := context.WithTimeout(c.s.base, c.s.cfg.Timeout)
-	sess, err := c.awakeInTurn(ctx)
-	cancel()
-	switch {
-	case err != nil && !c.gone():
-		settled = true
-		return false
-	case err != nil, sess.Authorize(topic.Pub, in.m.Topic) != nil:
-		// What the platform itself published comes back too; what a device may not
-		// say the broker did not let it.
-		return true
+	sess, err := c.listening(in)
+	if err != nil {
+		if taken = c.keep(in); taken {
+			settled()
+		}
+		return
 	}
-	sess.Receive(c.s.base, in.m, func(answers []iot.Message, err error) { c.received(in, answers, err) })
-	settled = true
+	defer c.giveTurn()
+	// What the platform itself published comes back too; what a device may not say
+	// the broker did not let it.
+	if sess.Authorize(topic.Pub, in.m.Topic) != nil {
+		return
+	}
+	sess.Receive(c.s.base, in.m, func(answers []iot.Message, err error) {
+		defer settled()
+		c.received(in, answers, err)
+	})
+	taken = true
+}
+
+// keep decides about a message the client has no session for. It reports whether
+// somebody else has it: the broker, or who comes next.
+func (c *client) keep(in inbound) bool {
+	switch {
+	case in.ack == nil:
+		c.s.dropped.Add(1)
+		return false
+	case in.from.over() || c.s.base.Err() != nil: // the broker sends it again
+	case c.leaving():
+		c.lane.giveBack(in)
+	default: // what the client showed when it logged in is no good any more
+		return false
+	}
 	return true
+}
+
+const (
+	minPause = 50 * time.Millisecond
+	maxPause = time.Second
+)
+
+// listening returns the session, and the turn with it. While the platform cannot
+// open one, which is for a moment, a message of QoS 1 waits.
+func (c *client) listening(in inbound) (hal.Session, error) {
+	for pause := minPause; ; pause = min(2*pause, maxPause) {
+		if in.ack != nil && in.from.over() {
+			return nil, errLost
+		}
+		sess, err := c.awakeWithTurn()
+		if err == nil || in.ack == nil || !passing(err) {
+			return sess, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-in.from.ctx.Done():
+		case <-c.s.base.Done():
+			return nil, err
+		}
+	}
+}
+
+func (c *client) awakeWithTurn() (sess hal.Session, err error) {
+	ctx, cancel := context.WithTimeout(c.s.base, c.s.cfg.Timeout)
+	defer cancel()
+	if err := c.takeTurn(ctx); err != nil {
+		return nil, err
+	}
+	awake := false
+	defer func() {
+		if !awake {
+			c.giveTurn()
+		}
+	}()
+	sess, err = c.awakeInTurn(ctx)
+	awake = err == nil
+	return sess, err
+}
+
+// passing reports whether an error of Connect may not be there the next time.
+func passing(err error) bool {
+	r, refused := errors.AsType[*hal.RefusedError](err)
+	return !refused && !errors.Is(err, errEnded) && !errors.Is(err, errUnknown) || refused && r.Reason == hal.Unavailable
 }
 
 // received is the done of a message: it never blocks.
 func (c *client) received(in inbound, answers []iot.Message, err error) {
 	if _, rejected := errors.AsType[*hal.RejectedError](err); err != nil && !rejected {
-		if c.gone() {
-			in.finish()
-			return
-		}
-		c.s.cfg.Logger.Warn("message not kept, the broker is asked to repeat it", "client", clip(c.id), "err", err)
-		if in.ack != nil {
+		switch {
+		case in.ack == nil:
+		case c.leaving():
+			c.lane.giveBack(in)
+		default:
+			c.s.cfg.Logger.Warn("message not kept, the broker is asked to repeat it", "client", clip(c.id), "err", err)
 			in.from.fail()
 		}
 		return

@@ -53,7 +53,7 @@ func (s *Server) known(ctx context.Context, q *request, clientID string) error {
 	if _, ok := s.cfg.Services[user]; ok {
 		return nil
 	}
-	c := s.find(ctx, clientID)
+	c := s.asked(ctx, clientID)
 	if c == nil {
 		return errUnknown
 	}

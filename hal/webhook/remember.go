@@ -120,6 +120,17 @@ func (s *Server) find(ctx context.Context, clientID string) *client {
 	return c
 }
 
+// asked is find for a question: who has left asks none.
+func (s *Server) asked(ctx context.Context, clientID string) *client {
+	c := s.find(ctx, clientID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c == nil || c.told {
+		return nil
+	}
+	return c
+}
+
 // findSpeaker is find by device.
 func (s *Server) findSpeaker(ctx context.Context, id iot.DeviceID) *client {
 	if c := s.speaker(id); c != nil || s.cfg.Store == nil || id.Name == "" {

@@ -28,7 +28,8 @@ type Server struct {
 	outbox  *outbox
 	echoes  echoes
 	dropped atomic.Uint64
-	telling atomic.Bool // Stranger runs
+	came    atomic.Uint64 // messages
+	telling atomic.Bool   // Stranger runs
 
 	mu      sync.Mutex
 	closed  bool
@@ -39,6 +40,7 @@ type Server struct {
 	taken   map[string]chan struct{} // client ids that are taken over; closed afterwards
 	clients map[string]*client
 	devices map[iot.DeviceID]*client // whose connection speaks for a device
+	estates map[iot.DeviceID]*estate // of devices that are to come back
 }
 
 // New returns a Server that runs no goroutine yet. The error tells what is wrong
@@ -55,6 +57,7 @@ func New(cfg Config) (*Server, error) {
 		logins:  make(map[string]int),
 		taken:   make(map[string]chan struct{}),
 		devices: make(map[iot.DeviceID]*client),
+		estates: make(map[iot.DeviceID]*estate),
 	}
 	s.base, s.cancel = context.WithCancel(context.Background())
 	return s, nil
@@ -135,6 +138,7 @@ func (s *Server) Dropped() uint64 { return s.dropped.Load() }
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
+	s.abandon()
 	clients := make([]*client, 0, len(s.clients))
 	for _, c := range s.clients {
 		clients = append(clients, c)

@@ -35,7 +35,7 @@ func (s *Server) add(c *client) error {
 		return errTooMany
 	}
 	s.clients[c.id] = c
-	if c.owed = s.gone[c.id]; old != nil && c.kind.tells {
+	if c.owed = s.gone[c.id]; old != nil && c.kind.tells && !old.told {
 		c.owed.add(time.Now())
 	}
 	delete(s.gone, c.id)
@@ -64,7 +64,7 @@ func (s *Server) remove(c *client, devices map[iot.DeviceID]struct{}) (was bool)
 	defer s.mu.Unlock()
 	if was = s.clients[c.id] == c; was {
 		delete(s.clients, c.id)
-		if c.kind.tells {
+		if c.kind.tells && !c.told {
 			s.owe(c.id)
 		}
 	}
@@ -87,6 +87,9 @@ func (s *Server) speaks(c *client, id iot.DeviceID) {
 	s.mu.Unlock()
 	if old != nil && old != c {
 		old.endIfAsleep()
+	}
+	if id == c.own {
+		s.succeed(c)
 	}
 }
 
