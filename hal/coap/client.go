@@ -27,6 +27,9 @@ type client struct {
 	id    uint16
 	token uint32
 	buf   []byte
+
+	silence time.Duration // for which requests waited since anything came
+	since   time.Time     // from when on the request in progress waits in silence
 }
 
 func newClient(nc net.Conn, repeat time.Duration) *client {
@@ -54,17 +57,26 @@ type reply struct {
 
 func (a *reply) err() error { return &CodeError{Code: a.code, Text: string(a.payload)} }
 
-// maxRepeats is how often a request is sent again (RFC 7252 section 4.8).
-const maxRepeats = 4
+// maxRepeats is how often a request is sent again (RFC 7252 section 4.8), and
+// maxSilence for how many times the first wait nothing may come while requests wait:
+// as long as the repeats of one request take.
+const (
+	maxRepeats = 4
+	maxSilence = 1<<maxRepeats - 1
+)
 
 var (
 	errCall       = errors.New("coap: not a request")
 	errNoResponse = errors.New("coap: no response")
-	errReset      = errors.New("coap: request was reset")
+	// errSilence means that the other end does not know the session any more, or is not
+	// there: nothing came for too long. Requests whose contexts end sooner count
+	// together.
+	errSilence = errors.New("coap: silence")
+	errReset   = errors.New("coap: request was reset")
 )
 
 // do waits for its turn, makes a request and returns the answer. The error wraps
-// errCall when the request cannot be made.
+// errCall when the request cannot be made, errSilence when there is nobody.
 func (c *client) do(ctx context.Context, request func() call) (*reply, error) {
 	select {
 	case <-c.turn:
@@ -80,7 +92,13 @@ func (c *client) do(ctx context.Context, request func() call) (*reply, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.nc.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
-	return c.exchange(ctx, datagram)
+	c.since = time.Now()
+	a, err := c.exchange(ctx, datagram)
+	c.silence += time.Since(c.since)
+	if err != nil && c.silence > maxSilence*c.repeat {
+		err = fmt.Errorf("%w: %w", errSilence, err)
+	}
+	return a, err
 }
 
 func (c *client) encode(r call) ([]byte, error) {
@@ -172,6 +190,7 @@ func (c *client) read(datagram []byte, silent *bool) (*reply, error) {
 	if _, err := coder.DefaultCoder.Decode(datagram, &m); err != nil {
 		return nil, nil //nolint:nilnil // not for us
 	}
+	c.silence, c.since = 0, time.Now()
 	mine := uint16(m.MessageID) == c.id
 	switch {
 	case m.Type == message.Reset && mine:

@@ -77,11 +77,14 @@ var errReply = errors.New("coap: the answer cannot be read")
 
 // Publish implements hal.Conn, with the same guarantee for every QoS: when it
 // returns nil, the platform kept the message, and what answers it is on its way to
-// recv. A *CodeError means that the platform did not take it; the Conn goes on
-// unless the code is about the token.
+// recv. A *CodeError means that the platform did not take it; it is wrapped in a
+// *hal.RejectedError if it never will. The Conn goes on unless the code is about the
+// token. It ends, too, when nothing came for 15 times Transport.Repeat while requests
+// waited, however short their contexts are: a platform that lost a session with DTLS
+// is silent.
 func (c *conn) Publish(ctx context.Context, m iot.Message) error {
 	if len(m.Payload) > defaultMaxBody {
-		return &CodeError{Code: CodeTooLarge}
+		return &hal.RejectedError{Err: &CodeError{Code: CodeTooLarge}}
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -98,7 +101,7 @@ func (c *conn) Publish(ctx context.Context, m iot.Message) error {
 		a, err = c.rest(ctx, m.Topic, a)
 	}
 	switch {
-	case errors.Is(err, errCall), err != nil && ctx.Err() != nil:
+	case errors.Is(err, errCall), err != nil && ctx.Err() != nil && !errors.Is(err, errSilence):
 		return err
 	case err != nil:
 		c.inbox.End()
@@ -106,6 +109,8 @@ func (c *conn) Publish(ctx context.Context, m iot.Message) error {
 	case a.code == CodeUnauthorized, a.code == CodeBadOption: // what vendor firmware takes for the end of a token
 		c.inbox.End()
 		return fmt.Errorf("%w: %w", hal.ErrGone, a.err())
+	case a.code == CodeBadRequest, a.code == CodeNotFound, a.code == CodeTooLarge: // it would never be taken
+		return &hal.RejectedError{Err: a.err()}
 	case a.code != CodeContent:
 		return a.err()
 	}
