@@ -31,6 +31,7 @@ var transportCases = []struct {
 	{"MessagesArriveAsSent", false, portArrives},
 	{"AnswersArrive", false, portAnswer},
 	{"NotKeptIsAnError", false, portNotKept},
+	{"RejectedIsToldApart", false, portRejected},
 	{"ManyAtOnce", false, portMany},
 	{"ContextsEndCalls", false, portContext},
 	{"PropertySet", true, portPropertySet},
@@ -196,8 +197,28 @@ func portNotKept(f *portFixture) {
 	c := f.connect()
 	end := f.post(c, "{}")
 	f.received(c).Done(nil, errors.New("disk full"))
-	if err := receive(f, end, "the end of Publish"); err == nil {
+	err := receive(f, end, "the end of Publish")
+	if err == nil {
 		f.Error("a message that is not kept is a success")
+	}
+	if _, rejected := errors.AsType[*hal.RejectedError](err); rejected {
+		f.Errorf("a message that is not kept is not to be tried again: %v", err)
+	}
+}
+
+// portRejected: over some transports nobody hears of it.
+func portRejected(f *portFixture) {
+	c := f.connect()
+	end := f.post(c, "{}")
+	f.received(c).Done(nil, &hal.RejectedError{Err: errors.New("foreign topic")})
+	err := receive(f, end, "the end of Publish")
+	if _, rejected := errors.AsType[*hal.RejectedError](err); err != nil && !rejected {
+		f.Errorf("a rejected message is to be tried again: %v", err)
+	}
+	end = f.post(c, "{}")
+	f.received(c).Done(nil, nil)
+	if err := receive(f, end, "the end of Publish"); err != nil {
+		f.Errorf("after a rejected one: %v", err)
 	}
 }
 

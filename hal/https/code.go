@@ -23,7 +23,7 @@ const (
 	CodeTokenNull     Code = 20002 // no token shown
 	CodeToken         Code = 20003 // not, or no longer, a token of a device: log in again
 	CodeUpdateSession Code = 20004 // the login was right but could not be kept
-	CodePublish       Code = 30001 // the message is not processed: foreign topic, bad bytes, not durable
+	CodePublish       Code = 30001 // the message is not processed: foreign topic, bad bytes
 	CodeTooMany       Code = 40000 // over a limit of rate; try later
 )
 
@@ -101,5 +101,8 @@ func publishCode(err error) Code {
 	case errors.Is(err, hal.ErrThrottled):
 		return CodeTooMany
 	}
-	return CodePublish
+	if _, ok := errors.AsType[*hal.RejectedError](err); ok {
+		return CodePublish
+	}
+	return CodeCommon // not kept: another try may do
 }

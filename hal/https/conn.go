@@ -50,8 +50,9 @@ func (a *reply) err() error { return &CodeError{Code: a.Code, Message: a.Message
 
 // Publish implements hal.Conn, with the same guarantee for every QoS: when it
 // returns nil, the platform kept the message, and what answers it is on its way to
-// recv. A *CodeError means that the platform did not take it; the Conn goes on
-// unless the code is about the token.
+// recv. A *CodeError means that the platform did not take it; it is wrapped in a
+// *hal.RejectedError if it never will. The Conn goes on unless the code is about the
+// token.
 func (c *conn) Publish(ctx context.Context, m iot.Message) error {
 	select {
 	case <-c.inbox.Done():
@@ -72,6 +73,8 @@ func (c *conn) Publish(ctx context.Context, m iot.Message) error {
 	case CodeTokenExpired, CodeTokenNull, CodeToken:
 		c.inbox.End()
 		return fmt.Errorf("%w: %w", hal.ErrGone, a.err())
+	case CodeParam, CodePublish: // it would never be taken
+		return &hal.RejectedError{Err: a.err()}
 	default:
 		return a.err()
 	}

@@ -73,7 +73,8 @@ func (t *Transport) Connect(ctx context.Context, l hal.Login, recv func(iot.Mess
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{base: strings.TrimSuffix(t.URL, "/"), timeout: orDefault(t.Timeout, defaultTimeout), web: t.client()}
+	timeout := orDefault(t.Timeout, defaultTimeout)
+	c := &conn{base: strings.TrimSuffix(t.URL, "/"), timeout: timeout, web: t.client(timeout)}
 	a, err := c.post(ctx, "/auth", "application/json", body)
 	if err == nil && a.Code != CodeOK {
 		err = refusal(a)
@@ -88,9 +89,12 @@ func (t *Transport) Connect(ctx context.Context, l hal.Login, recv func(iot.Mess
 }
 
 // client makes the HTTP client of one Conn.
-func (t *Transport) client() *http.Client {
+func (t *Transport) client(timeout time.Duration) *http.Client {
 	tr := &http.Transport{
 		Proxy: http.ProxyFromEnvironment, TLSClientConfig: t.TLS.Clone(), ForceAttemptHTTP2: true, IdleConnTimeout: idleTimeout,
+		// Of HTTP/2 a request that times out ends its stream alone: without a ping the
+		// next would go into a dead connection too, for as long as TCP repeats.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 3 * timeout, PingTimeout: timeout},
 	}
 	if t.Net != nil {
 		tr.DialContext, tr.Proxy = t.Net.DialContext, nil
