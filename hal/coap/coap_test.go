@@ -289,7 +289,13 @@ type login struct {
 // symmetric logs in without DTLS.
 func (s *speaker) symmetric(secret string, id iot.DeviceID) *login {
 	s.t.Helper()
-	a := s.ask(post("/auth", "", []byte(signed(secret, id, auth.Param{Key: "seq", Value: "2787"}))))
+	return s.symmetricAs("2787", secret, id)
+}
+
+// symmetricAs is symmetric with a number of choice.
+func (s *speaker) symmetricAs(seq, secret string, id iot.DeviceID) *login {
+	s.t.Helper()
+	a := s.ask(post("/auth", "", []byte(signed(secret, id, auth.Param{Key: "seq", Value: seq}))))
 	var g struct {
 		Random, Token string
 		SeqOffset     int

@@ -5,6 +5,7 @@ package coap
 import (
 	"bytes"
 	"context"
+	"hash/maphash"
 	"runtime/debug"
 	"strings"
 
@@ -30,6 +31,7 @@ type exchange struct {
 	p        *peer
 	datagram *[]byte
 	r        request
+	mark     mark
 	aes      *session    // nil when the payload came as it is
 	platform hal.Session // nil when the platform was not asked
 	done     chan outcome
@@ -55,7 +57,8 @@ func (s *Server) begin(ctx context.Context, p *peer, datagram *[]byte) (waiting 
 		x.release()
 		return nil
 	}
-	if !p.first(x.r.id) {
+	x.mark = mark{x.r.id, maphash.Bytes(s.seed, *datagram)} // before it is decrypted in place
+	if !p.first(x.mark) {
 		x.release()
 		return nil
 	}
@@ -246,7 +249,7 @@ func (x *exchange) finish(a response) {
 		a = x.shorten(a)
 	}
 	raw := a.append(make([]byte, 0, 16+len(a.payload)), &x.r, uint16(x.s.lastID.Add(1)))
-	x.p.answer(x.r.id, raw)
+	x.p.answer(x.mark, raw)
 }
 
 // release gives back the datagram and the slot.

@@ -30,20 +30,28 @@ type peer struct {
 	recent []exchanged // oldest first
 }
 
+// mark tells requests of a client apart: a repeated one has the same bytes. One with
+// the number of another is new: small devices that were restarted count from the same
+// number at the same port, and their messages must not get old answers.
+type mark struct {
+	id  uint16
+	sum uint64 // of the datagram
+}
+
 // exchanged is a request that was seen.
 type exchanged struct {
-	id  uint16
+	mark
 	at  time.Time
 	raw []byte // nil while the answer is not there yet
 }
 
 // first reports whether a request comes for the first time; otherwise it repeats
 // the answer, if there is one yet.
-func (p *peer) first(id uint16) bool {
+func (p *peer) first(m mark) bool {
 	p.mu.Lock()
 	now := time.Now()
 	for _, e := range p.recent {
-		if e.id != id || e.raw != nil && now.Sub(e.at) > exchangeLifetime {
+		if e.mark != m || e.raw != nil && now.Sub(e.at) > exchangeLifetime {
 			continue
 		}
 		p.mu.Unlock()
@@ -52,16 +60,16 @@ func (p *peer) first(id uint16) bool {
 		}
 		return false
 	}
-	p.recent = append(p.recent, exchanged{id: id, at: now})
+	p.recent = append(p.recent, exchanged{mark: m, at: now})
 	p.mu.Unlock()
 	return true
 }
 
 // answer sends the answer to a request, and remembers it if the client is known.
-func (p *peer) answer(id uint16, raw []byte) {
+func (p *peer) answer(m mark, raw []byte) {
 	p.mu.Lock()
 	i := len(p.recent) - 1
-	for p.recent[i].id != id || p.recent[i].raw != nil { // it is there: first noted it
+	for p.recent[i].mark != m || p.recent[i].raw != nil { // it is there: first noted it
 		i--
 	}
 	if p.known.Load() {

@@ -50,7 +50,7 @@ func parseRequest(datagram []byte, space *[maxOptions]message.Option) (r request
 	if _, err := coder.DefaultCoder.Decode(datagram, &m); err != nil {
 		return r, false
 	}
-	if m.Code == codes.Empty || m.Code > 31 {
+	if m.Code == codes.Empty || m.Code > 31 || m.Type != message.Confirmable && m.Type != message.NonConfirmable {
 		return r, false
 	}
 	r = request{typ: m.Type, id: uint16(m.MessageID), token: m.Token, post: m.Code == codes.POST, format: -1, accept: -1, block2: block{exp: sizeExp}, payload: m.Payload}

@@ -5,6 +5,7 @@ package coap
 import (
 	"context"
 	"errors"
+	"hash/maphash"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -33,6 +34,8 @@ type Server struct {
 	sessions *sessions
 	long     longAnswers
 	slots    chan struct{} // one for each request in progress
+	drains   chan struct{} // capacity 1: one takes them all at a time
+	seed     maphash.Seed  // of marks
 	buffers  sync.Pool     // of *[]byte
 	options  sync.Pool     // of *[maxOptions]message.Option
 	lastID   atomic.Uint32 // of messages that are no acknowledgement
@@ -48,7 +51,10 @@ func NewServer(cfg Config) (*Server, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, sessions: newSessions(cfg.MaxSessions, cfg.Idle), slots: make(chan struct{}, cfg.MaxRequests), sockets: map[*net.UDPConn]io.Closer{}}
+	s := &Server{
+		cfg: cfg, sessions: newSessions(cfg.MaxSessions, cfg.Idle), sockets: map[*net.UDPConn]io.Closer{},
+		slots: make(chan struct{}, cfg.MaxRequests), drains: make(chan struct{}, 1), seed: maphash.MakeSeed(),
+	}
 	size := cfg.MaxBody + 1024 // options and what DTLS adds
 	s.buffers.New = func() any { b := make([]byte, size); return &b }
 	s.options.New = func() any { return new([maxOptions]message.Option) }
@@ -98,21 +104,36 @@ func (s *Server) stop() {
 }
 
 // Shutdown takes no more requests, answers those in progress, then closes. When
-// ctx ends before that it closes at once and returns the context's error.
+// ctx ends before that it closes at once and returns the context's error. It may be
+// called again.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	err := s.drain(ctx)
 	return errors.Join(err, s.Close())
 }
 
-// drain takes every slot: who has them all knows that no request has one.
+// drain takes every slot: who has them all knows that no request has one. It gives
+// them back for who drains as well.
 func (s *Server) drain(ctx context.Context) error {
-	for range cap(s.slots) {
+	select {
+	case s.drains <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.drains }()
+	for n := range cap(s.slots) {
 		select {
 		case s.slots <- struct{}{}:
+			continue
 		case <-ctx.Done():
-			return ctx.Err()
 		}
+		for range n {
+			<-s.slots
+		}
+		return ctx.Err()
+	}
+	for range cap(s.slots) {
+		<-s.slots
 	}
 	return nil
 }

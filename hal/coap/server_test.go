@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -55,6 +56,11 @@ func TestShutdownDrains(t *testing.T) {
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := s.Shutdown(ctx); err != nil {
+		t.Errorf("again: %v", err)
 	}
 	if err := s.Serve(socket(t)); !errors.Is(err, coap.ErrServerClosed) {
 		t.Errorf("serves again: %v", err)
@@ -154,6 +160,40 @@ func TestRepeatedWhileInProgress(t *testing.T) {
 	}
 	if access.Asked() > 0 || session.Waiting() > 0 {
 		t.Error("done more than once")
+	}
+}
+
+// A small device that was restarted begins at the same port with the same numbers.
+// Its messages are no repeats of those it sent before.
+func TestRestartedDeviceCountsAnew(t *testing.T) {
+	p := serve(t, hub.NoLimits(), nil)
+	s := p.speak(p.plain)
+	const path = "/topic/a1LabPk00001/lab_dev_01/user/update"
+	for _, text := range []string{"one", "two", "three"} {
+		s.id = 0
+		l := s.symmetricAs(text, labSecret, lab)
+		m := l.post(path, []byte(text))
+		expect(t, text, s.ask(m), coap.CodeContent)
+		m.id = s.id
+		expect(t, text+" repeated", s.send(m), coap.CodeContent)
+	}
+	if got := p.messages(); !slices.Equal(got, []string{"one", "two", "three"}) {
+		t.Errorf("kept %q", got)
+	}
+}
+
+// What can be no request is not answered, whatever its code says.
+func TestAcknowledgementsAreNoRequests(t *testing.T) {
+	p := serve(t, hub.NoLimits(), nil)
+	s := p.speak(p.plain)
+	m := post("/auth", "", []byte(signed(labSecret, lab)))
+	for _, m.typ = range []byte{ack, rst} {
+		if _, err := s.conn.Write(m.bytes()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a := s.send(message{id: 9}); a.typ != rst || a.id != 9 {
+		t.Errorf("answered %+v", a)
 	}
 }
 
