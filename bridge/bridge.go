@@ -128,7 +128,8 @@ func (b *Bridge) Stats() Stats {
 // platform accepted it or ctx ended. While the platform cannot be reached it
 // waits. Errors are ErrUnmapped, the Authenticator's, ErrInUse, ErrFull,
 // ErrClosed, ctx's and those of device.Client.Connect; the session's channel is
-// then the caller's to close.
+// then the caller's to close, and the session may be tried again. One that was open
+// cannot be opened again.
 func (b *Bridge) Online(ctx context.Context, s *Session, credentials ...string) error {
 	id, err := b.cfg.Identities.Lookup(ctx, s.identity)
 	if err != nil {
@@ -139,11 +140,8 @@ func (b *Bridge) Online(ctx context.Context, s *Session, credentials ...string) 
 			return fmt.Errorf("bridge: %q: %w", s.identity, err)
 		}
 	}
-	m, err := b.member(s.identity)
+	m, err := b.hold(ctx, s.identity)
 	if err != nil {
-		return err
-	}
-	if err := m.take(ctx); err != nil {
 		return err
 	}
 	defer m.give()
@@ -152,11 +150,14 @@ func (b *Bridge) Online(ctx context.Context, s *Session, credentials ...string) 
 
 // open makes s the session of m; m's turn is held.
 func (b *Bridge) open(ctx context.Context, m *member, s *Session, id hal.Identity) error {
-	if old, ok := b.cfg.Sessions.Load(s.identity); ok && b.cfg.Exclusive && old != s {
+	if s.opened.Load() {
+		b.forgetIdle(m)
+		return fmt.Errorf("bridge: session of %q was open before", s.identity)
+	}
+	if _, ok := b.cfg.Sessions.Load(s.identity); ok && b.cfg.Exclusive {
 		b.forgetIdle(m)
 		return fmt.Errorf("%w: %q", ErrInUse, s.identity)
 	}
-	m.linger(nil)
 	if m.device() != id.Device {
 		m.logout(b, ErrUnmapped)
 	}
@@ -165,10 +166,16 @@ func (b *Bridge) open(ctx context.Context, m *member, s *Session, id hal.Identit
 		b.forgetIdle(m)
 		return err
 	}
-	if old := b.cfg.Sessions.Swap(s); old != nil && old != s {
+	m.accept()
+	s.opened.Store(true)
+	b.count.sessions.Add(1)
+	if old := b.cfg.Sessions.Swap(s); old != nil {
 		b.finish(old, ErrReplaced)
 	}
-	b.count.sessions.Add(1)
+	if b.ctx.Err() != nil { // Close may have looked for sessions before
+		b.finish(s, ErrClosed)
+		return ErrClosed
+	}
 	s.Heard()
 	s.watch(func() { b.late(s) })
 	b.cfg.Logger.Debug("device online", "identity", s.identity, "device", s.device)
@@ -267,7 +274,6 @@ func (b *Bridge) Close() error {
 		}
 	}
 	for _, m := range members {
-		m.linger(nil)
 		if s, ok := b.cfg.Sessions.Load(m.identity); ok {
 			b.finish(s, ErrClosed)
 		}

@@ -361,6 +361,18 @@ func TestIdentityFile(t *testing.T) {
 				t.Errorf("after %q: %v, %v", bad, err, f.Err())
 			}
 		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if _, err := f.Lookup(t.Context(), "2"); err != nil || !errors.Is(f.Err(), os.ErrNotExist) {
+			t.Errorf("without a file: %v, %v", err, f.Err())
+		}
+		write("{" + entry("3", "three") + "}")
+		time.Sleep(time.Second)
+		if _, err := f.Lookup(t.Context(), "3"); err != nil || f.Err() != nil {
+			t.Errorf("the file is back: %v, %v", err, f.Err())
+		}
 		if s := fmt.Sprintf("%+v %v", f.Err(), f); strings.Contains(s, "hush") {
 			t.Errorf("a secret shows: %s", s)
 		}

@@ -124,12 +124,18 @@ func (c *Conn) Online(ctx context.Context, identity string, opts SessionOptions,
 }
 
 // Publish queues a message of the connection's device. See Bridge.PublishAsync;
-// without a session the result is ErrOffline.
+// without a session the result is ErrOffline, and after the session ended its cause:
+// a newer connection's session does not take an earlier one's messages.
 func (c *Conn) Publish(ctx context.Context, m Message) *Result {
 	s := c.Session()
 	if s == nil {
 		r := newResult(m)
 		c.s.Bridge.dropped("", r, fmt.Errorf("%w: %v has no session", ErrOffline, c.addr))
+		return r
+	}
+	if cause := s.Cause(); cause != nil {
+		r := newResult(m)
+		c.s.Bridge.dropped(s.identity, r, cause)
 		return r
 	}
 	return c.s.Bridge.PublishAsync(ctx, s.identity, m)
@@ -180,6 +186,9 @@ func (c *Conn) encode(m any) ([]byte, error) {
 // Close implements Channel: it ends the connection, and its session. It returns
 // at once.
 func (c *Conn) Close(cause error) {
+	if cause == nil {
+		cause = fmt.Errorf("%w: connection closed", ErrOffline)
+	}
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
@@ -204,7 +213,7 @@ func (c *Conn) Close(cause error) {
 // a deep stack, and leaves the rest to a fresh one.
 func (c *Conn) read() {
 	defer c.recovered()
-	in := &input{buf: make([]byte, idleBuffer)}
+	in := &input{buf: make([]byte, min(idleBuffer, c.s.MaxMessage))}
 	for c.Session() == nil {
 		if err := c.receive(in); err != nil {
 			c.Close(err)
@@ -254,8 +263,8 @@ func (c *Conn) receive(in *input) error {
 		return failed
 	}
 	in.n = copy(in.buf, in.buf[taken:in.n])
-	if in.n == 0 && len(in.buf) > idleBuffer {
-		in.buf = make([]byte, idleBuffer)
+	if in.n < idleBuffer/2 && len(in.buf) > idleBuffer { // a flag of the next frame may stay
+		in.buf = append(make([]byte, 0, idleBuffer), in.buf[:in.n]...)[:idleBuffer]
 	}
 	switch {
 	case errors.Is(err, io.EOF):

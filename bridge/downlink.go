@@ -75,6 +75,9 @@ func (b *Bridge) push(ctx context.Context, m *member, kind Kind, name string, pa
 	if !ok {
 		return nil, ErrOffline
 	}
+	if err := b.mapped(ctx, s); err != nil {
+		return nil, err
+	}
 	down := s.opts.Downlink
 	if down == nil {
 		down = b.cfg.Downlink

@@ -21,8 +21,9 @@ type gateway struct {
 	dev   *device.Gateway
 	out   outbox
 
-	carries int  // devices; guarded by b.mu
-	lost    bool // for longer than MoveAfter; guarded by b.mu
+	carries int                                 // devices; guarded by b.mu
+	lost    bool                                // for longer than MoveAfter; guarded by b.mu
+	coming  map[*member]context.CancelCauseFunc // logins under way; guarded by b.mu
 
 	mu     sync.Mutex
 	timer  *time.Timer
@@ -30,7 +31,7 @@ type gateway struct {
 }
 
 func (b *Bridge) newGateway(i int, cfg device.GatewayConfig) (*gateway, error) {
-	g := &gateway{b: b, index: i, name: placeName(i, cfg.Identity)}
+	g := &gateway{b: b, index: i, name: placeName(i, cfg.Identity), coming: make(map[*member]context.CancelCauseFunc)}
 	for _, other := range b.gateways {
 		if other.name == g.name {
 			return nil, fmt.Errorf("bridge: gateways %d and %d are both %s", other.index, i, g.name)
@@ -90,8 +91,20 @@ func (g *gateway) up() {
 	}
 	g.mu.Unlock()
 	g.b.mu.Lock()
+	defer g.b.mu.Unlock()
 	g.lost = false
-	g.b.mu.Unlock()
+	for _, other := range g.b.gateways {
+		if other.lost {
+			other.release()
+		}
+	}
+}
+
+// release has the logins that wait for g look for another gateway; b.mu is held.
+func (g *gateway) release() {
+	for _, cancel := range g.coming {
+		cancel(errElsewhere)
+	}
 }
 
 // down starts the time after which the gateway's devices move.
@@ -121,11 +134,15 @@ func (g *gateway) connection() int {
 
 // evacuate moves the devices of a lost gateway to others.
 func (g *gateway) evacuate() {
-	if g.dev.Online() {
+	g.b.mu.Lock()
+	g.lost = true
+	g.b.mu.Unlock()
+	if g.dev.Online() { // looked at after lost was set, which up takes back later
+		g.up()
 		return
 	}
 	g.b.mu.Lock()
-	g.lost = true
+	g.release()
 	var all []*member
 	for _, m := range g.b.members {
 		if m.gateway() == g {

@@ -46,7 +46,7 @@ const recheck = time.Second
 //	{"<identity>": {"productKey": "...", "deviceName": "...", "deviceSecret": "..."}}
 //
 // A Lookup reads the file anew when it changed, looking at most once a second. A
-// file that cannot be read leaves the last good one in force. Replace the file in
+// file that cannot be read, or is gone, leaves the last good one in force. Replace the file in
 // one step, by renaming. It is safe for concurrent use.
 type IdentityFile struct {
 	path string
@@ -87,7 +87,7 @@ func (f *IdentityFile) Lookup(ctx context.Context, identity string) (hal.Identit
 	if now := time.Now(); now.Sub(f.checked) >= recheck {
 		f.checked = now
 		info, err := os.Stat(f.path)
-		if err == nil && (f.seen == nil || !info.ModTime().Equal(f.seen.ModTime()) || info.Size() != f.seen.Size() || !os.SameFile(info, f.seen)) {
+		if err != nil || f.seen == nil || !info.ModTime().Equal(f.seen.ModTime()) || info.Size() != f.seen.Size() || !os.SameFile(info, f.seen) {
 			_ = f.reload() // Err tells
 		}
 	}
@@ -98,27 +98,30 @@ func (f *IdentityFile) Lookup(ctx context.Context, identity string) (hal.Identit
 
 // reload reads the file; mu is held.
 func (f *IdentityFile) reload() error {
-	info, err := os.Stat(f.path)
-	if err == nil {
-		f.seen = info
-		if info.Size() > maxIdentityFile {
-			err = fmt.Errorf("%d bytes, at most %d", info.Size(), maxIdentityFile)
-		}
-	}
-	var raw []byte
-	if err == nil {
-		raw, err = os.ReadFile(f.path)
-	}
-	var all Map
-	if err == nil {
-		all, err = ParseIdentities(raw)
-	}
+	raw, err := f.read()
 	if err != nil {
+		f.seen = nil // it may be read next time though it did not change
 		f.err = fmt.Errorf("bridge: identities: %w", err)
 		return f.err
 	}
-	f.all, f.err = all, nil
-	return nil
+	all, err := ParseIdentities(raw)
+	if f.err = err; err == nil {
+		f.all = all
+	}
+	return err
+}
+
+// read reads the file's bytes; mu is held.
+func (f *IdentityFile) read() ([]byte, error) {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxIdentityFile {
+		return nil, fmt.Errorf("%d bytes, at most %d", info.Size(), maxIdentityFile)
+	}
+	f.seen = info // from before the reading: what changes meanwhile is read again
+	return os.ReadFile(f.path)
 }
 
 // ParseIdentities reads the content of an identity file. A device without a

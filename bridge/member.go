@@ -4,9 +4,9 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/device"
@@ -27,7 +27,7 @@ type member struct {
 	queue   []*Result
 	sending bool          // an outbox has it
 	room    chan struct{} // closed when the queue shrinks; nil when nobody waits
-	lingers *time.Timer
+	accepts bool          // messages: since a session opened, until what waits was dropped
 }
 
 // member returns that of an identity, a new one if there is none.
@@ -43,6 +43,27 @@ func (b *Bridge) member(identity string) (*member, error) {
 		b.members[identity] = m
 	}
 	return m, nil
+}
+
+// hold takes the turn of an identity's member. One that was forgotten while this
+// waited for its turn is of no use any more.
+func (b *Bridge) hold(ctx context.Context, identity string) (*member, error) {
+	for {
+		m, err := b.member(identity)
+		if err != nil {
+			return nil, err
+		}
+		if err := m.take(ctx); err != nil {
+			return nil, err
+		}
+		b.mu.Lock()
+		known := b.members[identity] == m
+		b.mu.Unlock()
+		if known {
+			return m, nil
+		}
+		m.give()
+	}
 }
 
 // forgetIdle forgets a member that is logged out and has no session; its turn is
@@ -62,6 +83,11 @@ func (b *Bridge) forgetIdle(m *member) {
 
 // take waits for m's turn.
 func (m *member) take(ctx context.Context) error {
+	select {
+	case m.turn <- struct{}{}: // a new member's, even when ctx ended
+		return nil
+	default:
+	}
 	select {
 	case m.turn <- struct{}{}:
 		return nil
@@ -91,31 +117,49 @@ func (m *member) current() *device.Client {
 	return m.client
 }
 
-// linger sets or, with nil, clears what happens when nobody comes back.
-func (m *member) linger(t *time.Timer) {
+// accept lets messages be queued.
+func (m *member) accept() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.lingers != nil {
-		m.lingers.Stop()
-	}
-	m.lingers = t
+	m.accepts = true
 }
+
+// errElsewhere ends a login that waits for a gateway when there is a better one.
+var errElsewhere = errors.New("bridge: another gateway")
 
 // login logs a member in unless it is; its turn is held.
 func (b *Bridge) login(ctx context.Context, m *member, id hal.Identity) error {
 	if m.current() != nil {
 		return nil
 	}
+	for {
+		if err := b.tryLogin(ctx, m, id); !errors.Is(err, errElsewhere) {
+			return err
+		}
+	}
+}
+
+// tryLogin places a member and waits until it is logged in there.
+func (b *Bridge) tryLogin(ctx context.Context, m *member, id hal.Identity) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	b.mu.Lock()
-	g := b.place(m.identity)
-	closed := b.closed
-	b.mu.Unlock()
-	switch {
-	case closed:
+	if b.closed {
+		b.mu.Unlock()
 		return ErrClosed
-	case g == nil:
+	}
+	g := b.place(m.identity)
+	if g == nil {
+		b.mu.Unlock()
 		return ErrFull
 	}
+	g.coming[m] = cancel
+	b.mu.Unlock()
+	defer func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		delete(g.coming, m)
+	}()
 	c, err := g.dev.SubDevice(device.Config{Identity: id, Handlers: b.handlers(m), Slot: b.cfg.Slot})
 	if err != nil {
 		b.vacate(g)
@@ -124,13 +168,14 @@ func (b *Bridge) login(ctx context.Context, m *member, id hal.Identity) error {
 	m.mu.Lock()
 	m.id, m.gw, m.client = id, g, c
 	m.mu.Unlock()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(b.ctx, cancel)()
+	defer context.AfterFunc(b.ctx, func() { cancel(ErrClosed) })()
 	if err := c.Connect(ctx); err != nil {
 		m.logout(b, nil)
-		if b.ctx.Err() != nil {
+		switch why := context.Cause(ctx); {
+		case b.ctx.Err() != nil:
 			err = ErrClosed
+		case errors.Is(why, errElsewhere):
+			return errElsewhere
 		}
 		return fmt.Errorf("bridge: login of %q: %w", m.identity, err)
 	}
@@ -151,7 +196,7 @@ func (m *member) logout(b *Bridge, cause error) {
 	m.client, m.gw = nil, nil
 	var left []*Result
 	if cause != nil {
-		left, m.queue = m.queue, nil
+		left, m.queue, m.accepts = m.queue, nil, false
 		m.shrunk()
 	}
 	m.mu.Unlock()

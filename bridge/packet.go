@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"time"
 )
 
@@ -15,14 +16,21 @@ const packetQueue = 16
 // ServePacket takes packets from pc until Close, or pc's error. An address is a
 // Conn: its packets are handled in order, and a handler that names the identity
 // with each packet (Conn.Online) makes the session follow the device to a new
-// address, as the newer one wins. It always returns an error: ErrClosed after
-// Close.
+// address, as the newer one wins. Packets longer than MaxMessage are dropped. It
+// always returns an error: ErrClosed after Close. The sessions of its addresses end
+// with it; pc stays open.
 func (s *Server) ServePacket(pc net.PacketConn) error {
 	if err := s.init(); err != nil {
 		return err
 	}
 	peers := make(map[string]*Conn)
-	buf := make([]byte, min(s.MaxMessage, 64<<10))
+	defer func() {
+		for _, c := range peers {
+			c.Close(fmt.Errorf("%w: the socket is closed", ErrOffline))
+		}
+	}()
+	buf := make([]byte, min(s.MaxMessage, 64<<10)+1) // one more tells what is too long
+	failed := 0
 	swept := time.Now()
 	for {
 		if err := pc.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
@@ -39,10 +47,28 @@ func (s *Server) ServePacket(pc net.PacketConn) error {
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return s.orClosed(err)
-		case err != nil:
-			continue // a timeout, or an answer of ICMP to an earlier packet
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			continue
+		case err != nil: // an answer of ICMP to an earlier packet, or something that stays
+			if failed++; failed > 10 {
+				s.rest()
+			}
+			continue
+		}
+		failed = 0
+		if n == len(buf) {
+			s.dropped.Add(1)
+			continue
 		}
 		s.packet(pc, peers, addr, buf[:n])
+	}
+}
+
+// rest keeps a socket that fails all the time from taking the processor.
+func (s *Server) rest() {
+	select {
+	case <-time.After(50 * time.Millisecond):
+	case <-s.ctx.Done():
 	}
 }
 

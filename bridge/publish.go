@@ -50,12 +50,7 @@ func (b *Bridge) enqueue(ctx context.Context, identity string, r *Result) error 
 		return fmt.Errorf("%w: %q", ErrOffline, identity)
 	}
 	s.Heard()
-	id, err := b.cfg.Identities.Lookup(ctx, identity)
-	if err == nil && id.Device != s.device {
-		err = fmt.Errorf("%w: %q became %v", ErrUnmapped, identity, id.Device)
-	}
-	if err != nil {
-		b.drop(s, err)
+	if err := b.mapped(ctx, s); err != nil {
 		return err
 	}
 	b.mu.Lock()
@@ -64,21 +59,39 @@ func (b *Bridge) enqueue(ctx context.Context, identity string, r *Result) error 
 	if m == nil {
 		return fmt.Errorf("%w: %q", ErrOffline, identity)
 	}
-	if err := m.put(ctx, r, b.cfg.Queue, b.cfg.RoomWait); err != nil {
+	if err := b.put(ctx, m, r); err != nil {
 		return err
 	}
-	b.count.waiting.Add(1)
 	b.kick(m)
 	return nil
 }
 
+// mapped ends a session whose identity is not its device's any more. That Identities
+// cannot tell ends none.
+func (b *Bridge) mapped(ctx context.Context, s *Session) error {
+	id, err := b.cfg.Identities.Lookup(ctx, s.identity)
+	if err == nil && id.Device != s.device {
+		err = fmt.Errorf("%w: %q became %v", ErrUnmapped, s.identity, id.Device)
+	}
+	if errors.Is(err, ErrUnmapped) {
+		b.drop(s, err)
+	}
+	return err
+}
+
 // put appends to the queue when there is room.
-func (m *member) put(ctx context.Context, r *Result, most int, patience time.Duration) error {
+func (b *Bridge) put(ctx context.Context, m *member, r *Result) error {
+	patience := b.cfg.RoomWait
 	var late <-chan time.Time
 	for {
 		m.mu.Lock()
-		if len(m.queue) < most {
+		if !m.accepts { // logged out since, or while this waited
+			m.mu.Unlock()
+			return fmt.Errorf("%w: %q", ErrOffline, m.identity)
+		}
+		if len(m.queue) < b.cfg.Queue {
 			m.queue = append(m.queue, r)
+			b.count.waiting.Add(1)
 			m.mu.Unlock()
 			return nil
 		}

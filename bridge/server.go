@@ -86,7 +86,7 @@ type Server struct {
 	TLS *tls.Config
 
 	// MaxMessage is how many bytes a message may have before it is decoded; zero is
-	// 64 KiB. A longer one ends the connection.
+	// 64 KiB. A longer one ends the connection; a longer packet is dropped.
 	MaxMessage int
 	// MaxConns is how many connections, or addresses with UDP, are served at once;
 	// zero is 20,000. Further ones are closed, packets dropped.
@@ -241,10 +241,7 @@ func (s *Server) Serve(l net.Listener) error {
 			if errors.Is(err, net.ErrClosed) {
 				return err
 			}
-			select { // out of descriptors, most likely
-			case <-time.After(50 * time.Millisecond):
-			case <-s.ctx.Done():
-			}
+			s.rest() // out of descriptors, most likely
 			continue
 		}
 		s.begin(nc)
@@ -289,7 +286,8 @@ func (s *Server) Conns() int {
 	return len(s.conns)
 }
 
-// Dropped returns how many packets of UDP were dropped for want of room.
+// Dropped returns how many packets of UDP were dropped: for want of room, beyond
+// MaxRate, or longer than MaxMessage.
 func (s *Server) Dropped() int64 { return s.dropped.Load() }
 
 // Close closes the sockets and all connections and returns when no goroutine is

@@ -290,6 +290,96 @@ func TestPackets(t *testing.T) {
 	}
 }
 
+// What is longer than MaxMessage is dropped, not cut.
+func TestLongPacket(t *testing.T) {
+	h := iottest.NewHub(t)
+	got := make(chan int, 10)
+	s := newServer(t, h, devices(t, h, 1), func(s *bridge.Server) {
+		s.ListenType, s.MaxMessage, s.Decoder, s.Encoder = bridge.UDP, 100, nil, nil
+		s.Handler = bridge.HandlerFunc(func(_ context.Context, _ *bridge.Conn, m any) error {
+			got <- len(m.([]byte))
+			return nil
+		})
+	})
+	p := dial(t, s, 0)
+	p.send(make([]byte, 101))
+	p.send(make([]byte, 100))
+	if n := <-got; n != 100 || s.Dropped() != 1 {
+		t.Errorf("%d bytes arrived, %d packets dropped", n, s.Dropped())
+	}
+}
+
+// The devices of a socket that is gone are offline.
+func TestPacketSocketLost(t *testing.T) {
+	h := iottest.NewHub(t)
+	s := newServer(t, h, devices(t, h, 1), func(s *bridge.Server) { s.ListenType = bridge.UDP })
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.ServePacket(pc) }()
+	nc, err := net.Dial("udp", pc.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	p := &peer{nc, t}
+	p.send(frame("login 0"))
+	p.want("in")
+	session, ok := s.Bridge.Session("0")
+	if !ok {
+		t.Fatal("no session")
+	}
+	_ = pc.Close()
+	if err := <-served; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("served: %v", err)
+	}
+	if s.Conns() != 0 || session.Cause() == nil {
+		t.Errorf("%d addresses, session %v", s.Conns(), session.Cause())
+	}
+}
+
+// A connection whose session was replaced does not post for the newer one, and one
+// that ends for no reason has a cause all the same.
+func TestAfterTheSession(t *testing.T) {
+	h := iottest.NewHub(t)
+	result, begun, replaced := make(chan error, 1), make(chan struct{}), make(chan struct{})
+	s := newServer(t, h, devices(t, h, 1), func(s *bridge.Server) {
+		s.Handler = bridge.HandlerFunc(func(ctx context.Context, c *bridge.Conn, m any) error {
+			switch m {
+			case "slow":
+				close(begun)
+				<-replaced
+				result <- c.Publish(context.Background(), value(1)).Wait(context.Background())
+				return nil
+			case "bye":
+				c.Close(nil)
+				return nil
+			}
+			return serveFramed(ctx, c, m)
+		})
+	})
+	one, two := dial(t, s, 0), dial(t, s, 0)
+	one.send(frame("login 0"))
+	one.want("in")
+	one.send(frame("slow"))
+	<-begun
+	two.send(frame("login 0"))
+	two.want("in")
+	close(replaced)
+	if err := <-result; !errors.Is(err, bridge.ErrReplaced) {
+		t.Errorf("the earlier one posts: %v", err)
+	}
+	session, _ := s.Bridge.Session("0")
+	two.send(frame("bye"))
+	two.wantEnd()
+	<-session.Done()
+	if !errors.Is(session.Cause(), bridge.ErrOffline) {
+		t.Errorf("ended with %v", session.Cause())
+	}
+}
+
 // A device that does not read is not waited for for long.
 func TestSlowReader(t *testing.T) {
 	h := iottest.NewHub(t)

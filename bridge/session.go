@@ -39,10 +39,11 @@ type Session struct {
 	opts     SessionOptions
 	device   iot.DeviceID // set by Online
 
-	heard atomic.Int64 // Unix nanoseconds
-	once  sync.Once
-	done  chan struct{}
-	cause error // written before done closes
+	opened atomic.Bool
+	heard  atomic.Int64 // Unix nanoseconds
+	once   sync.Once
+	done   chan struct{}
+	cause  error // written before done closes
 
 	mu    sync.Mutex
 	timer *time.Timer
@@ -71,7 +72,8 @@ func (s *Session) Heard() { s.heard.Store(time.Now().UnixNano()) }
 // Done is closed when the session ended.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
-// Cause tells why the session ended, nil while it lives.
+// Cause tells why the session ended, nil while it lives. A channel that was closed
+// for no reason makes it ErrOffline.
 func (s *Session) Cause() error {
 	select {
 	case <-s.done:
@@ -86,7 +88,9 @@ func (s *Session) end(cause error) bool {
 	first := false
 	s.once.Do(func() {
 		first = true
-		s.cause = cause
+		if s.cause = cause; cause == nil {
+			s.cause = ErrOffline
+		}
 		close(s.done)
 		s.mu.Lock()
 		if s.timer != nil {

@@ -65,8 +65,9 @@ type Handler struct {
 	// Without one, every code is good, and anybody may pretend to be any terminal.
 	Code func(phone string, r Register) (string, error)
 	// Secret keeps codes secret; empty makes the code the telephone number itself, as
-	// small servers do, and then anybody may pretend to be any terminal unless
-	// Config.Authenticator stops them.
+	// small servers do. Either way the protocol gives the code to whoever registers, so
+	// that anybody may pretend to be any terminal: where that matters, refuse in Code
+	// who registers without right, or in Config.Authenticator who comes online.
 	Secret []byte
 	// Heartbeat is how often terminals are told to be heard of; zero is 60 s.
 	// Probes is how many may be missing; zero is 2.
