@@ -442,3 +442,15 @@ func TestTableMask(t *testing.T) {
 		t.Error("one bit is written back")
 	}
 }
+
+// What is written with a few digits stays so.
+func TestScale(t *testing.T) {
+	for _, c := range []struct{ n, factor, want float64 }{
+		{3, 0.1, 0.3}, {7, 0.01, 0.07}, {-55, 0.1, -5.5}, {3, 0, 3}, {3, 1, 3}, {3, -0.1, -0.3}, {3, 2.5, 7.5}, {6, 1e-300, 6e-300},
+	} {
+		got := bridge.Scale(c.n, c.factor)
+		if got != c.want || bridge.Unscale(got, c.factor) != c.n {
+			t.Errorf("%v times %v is %v, and back %v", c.n, c.factor, got, bridge.Unscale(got, c.factor))
+		}
+	}
+}

@@ -2,7 +2,10 @@
 
 package bridge
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // Field is one row of a Table: a field of a protocol's message and the property it
 // becomes.
@@ -54,10 +57,38 @@ func (f Field) value(v any) any {
 	if !ok {
 		return v
 	}
-	if f.Scale != 0 {
-		n *= f.Scale
+	return Scale(n, f.Scale) + f.Offset
+}
+
+// Scale returns n times factor, where 0 is 1. A factor that is one over a whole number
+// divides by that, so that 3 times 0.1 is 0.3 and not a little more.
+func Scale(n, factor float64) float64 {
+	if factor == 0 {
+		return n
 	}
-	return n + f.Offset
+	if whole, ok := reciprocal(factor); ok {
+		return n / whole
+	}
+	return n * factor
+}
+
+// Unscale is the inverse of Scale. What is a whole number but for the last digits of a
+// float64 is returned as one.
+func Unscale(n, factor float64) float64 {
+	if factor == 0 {
+		return n
+	}
+	n /= factor
+	if near := math.Round(n); math.Abs(n-near) < 1e-12*math.Abs(n) {
+		return near
+	}
+	return n
+}
+
+// reciprocal returns the whole number one over which is nearest to factor, if it is.
+func reciprocal(factor float64) (float64, bool) {
+	whole := math.Round(1 / factor)
+	return whole, math.Abs(whole) >= 2 && math.Abs(whole) < 1<<53 && 1/whole == factor
 }
 
 // Invert returns the field's value for a property's, and false for a property no
@@ -75,11 +106,7 @@ func (t Table) Invert(property string, v any) (name string, value any, ok bool) 
 		if !isNumber {
 			return "", nil, false
 		}
-		n -= f.Offset
-		if f.Scale != 0 {
-			n /= f.Scale
-		}
-		return f.Name, n, true
+		return f.Name, Unscale(n-f.Offset, f.Scale), true
 	}
 	return "", nil, false
 }

@@ -107,7 +107,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-var types = []gb26875.Type{1, 2, 3, 4, 5, 6, 7, 8, 21, 24, 25, 26, 28, 61, 81, 89, 90, 91}
+var types = []gb26875.Type{1, 2, 3, 4, 5, 6, 7, 8, 21, 24, 25, 26, 28, 61, 62, 63, 64, 65, 66, 67, 68, 81, 84, 85, 86, 88, 89, 90, 91}
 
 // Whatever the fields a type has come back; the others are not sent.
 func TestRoundTrips(t *testing.T) {
@@ -119,7 +119,7 @@ func TestRoundTrips(t *testing.T) {
 				PartAddress: rapid.Uint32().Draw(t, "part address"), State: rapid.Uint16Range(0, 255).Draw(t, "state"), Quantity: rapid.Uint8().Draw(t, "quantity"),
 				Value: rapid.Int16().Draw(t, "value"), Flags: rapid.Uint8().Draw(t, "flags"), Operator: rapid.Uint8().Draw(t, "operator"),
 				Major: rapid.Uint8().Draw(t, "major"), Minor: rapid.Uint8().Draw(t, "minor"), Text: rapid.StringMatching("[a-z一楼]{0,15}").Draw(t, "text"),
-				Minutes: rapid.Uint8().Draw(t, "minutes"), Time: time.Unix(rapid.Int64Range(946702800, 4102398000).Draw(t, "time"), 0).In(cst),
+				Minutes: rapid.Uint8().Draw(t, "minutes"), Records: rapid.Uint8().Draw(t, "records"), Time: time.Unix(rapid.Int64Range(946702800, 4102398000).Draw(t, "time"), 0).In(cst),
 			}
 		})
 		f := &gb26875.Frame{
@@ -239,6 +239,20 @@ func TestPanel(t *testing.T) {
 			return nil
 		},
 	}
+	panel.Read = func(typ gb26875.Type, o gb26875.Object) ([]gb26875.Object, error) {
+		switch typ {
+		case gb26875.PartState:
+			o.Part, o.State, o.Text, o.Time = 40, gb26875.Fire, "一楼", time.UnixMilli(1700000000000)
+			return []gb26875.Object{o}, nil
+		case gb26875.Operation:
+			var all []gb26875.Object
+			for i := range o.Records {
+				all = append(all, gb26875.Object{Flags: i + 1, Time: o.Time})
+			}
+			return all, nil
+		}
+		return nil, errors.New("no such thing")
+	}
 	if err := panel.Dial(t.Context(), addr); err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +270,7 @@ func TestPanel(t *testing.T) {
 			t.Errorf("type %d: %v", typ, err)
 		}
 	}
-	for start := time.Now(); b.Stats().Sent < 6; time.Sleep(time.Millisecond) {
+	for start := time.Now(); b.Stats().Sent < 7; time.Sleep(time.Millisecond) {
 		if time.Since(start) > 10*time.Second {
 			t.Fatalf("%+v", b.Stats())
 		}
@@ -275,6 +289,21 @@ func TestPanel(t *testing.T) {
 	}
 	if _, err := p.InvokeService(t.Context(), id, "initialise", nil, hub.CallOptions{}); err == nil {
 		t.Error("what was denied is done")
+	}
+	read := map[string]any{"Type": gb26875.PartState, "System": 1, "SystemAddress": 3, "PartAddress": 7}
+	want := `{"Objects":[{"At":1700000000000,"Fault":0,"Fire":1,"Part":40,"PartAddress":7,"State":2,"System":1,"SystemAddress":3,"Text":"一楼"}]}`
+	if a, err := p.InvokeService(t.Context(), id, "read", read, hub.CallOptions{}); err != nil || string(a.Data) != want {
+		t.Errorf("%s %v", a.Data, err)
+	}
+	read = map[string]any{"Type": gb26875.Operation, "Records": 2, "Since": 1700000000000}
+	want = `{"Objects":[{"At":1700000000000,"Flags":1,"Operator":0},{"At":1700000000000,"Flags":2,"Operator":0}]}`
+	if a, err := p.InvokeService(t.Context(), id, "read", read, hub.CallOptions{}); err != nil || string(a.Data) != want {
+		t.Errorf("%s %v", a.Data, err)
+	}
+	for _, typ := range []gb26875.Type{gb26875.Config, gb26875.CheckPost, 9} { // refused, no order, no type
+		if a, err := p.InvokeService(t.Context(), id, "read", map[string]any{"Type": typ}, hub.CallOptions{}); err == nil {
+			t.Errorf("type %d: %s", typ, a.Data)
+		}
 	}
 	if a, b := <-ordered, <-ordered; a != "91 5" || b != "90 0" {
 		t.Errorf("ordered %s, %s", a, b)

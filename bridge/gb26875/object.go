@@ -32,26 +32,70 @@ const (
 	Clock            Type = 28
 
 	AskSystemState      Type = 61
+	AskPartState        Type = 62
+	AskAnalog           Type = 63
+	AskSystemOperation  Type = 64
+	AskSystemVersion    Type = 65
+	AskSystemConfig     Type = 66
+	AskPartConfig       Type = 67
+	AskSystemClock      Type = 68
 	AskTransmitterState Type = 81
+	AskOperation        Type = 84
+	AskVersion          Type = 85
+	AskConfig           Type = 86
+	AskClock            Type = 88
 	Initialise          Type = 89
 	SetClock            Type = 90
 	CheckPost           Type = 91
 )
 
+// asked is what the type of a question has more than that of its answer.
+const asked = 60
+
 // Bits of Object.State of SystemState and PartState (clauses 8.2.1.1 and 8.2.1.2).
+// The first three are those of TransmitterState too.
 const (
-	Running  = 1 << 0
-	Fire     = 1 << 1
-	Fault    = 1 << 2
-	Shielded = 1 << 3
+	Running      = 1 << 0 // 0 is a test
+	Fire         = 1 << 1
+	Fault        = 1 << 2
+	Shielded     = 1 << 3
+	Supervised   = 1 << 4
+	Started      = 1 << 5
+	Feedback     = 1 << 6
+	Delayed      = 1 << 7
+	NoMains      = 1 << 8 // of a part: its supply
+	NoBackup     = 1 << 9 // from here on of systems only
+	BusFault     = 1 << 10
+	Manual       = 1 << 11
+	Reconfigured = 1 << 12 // the configuration changed
+	Reset        = 1 << 13
+)
+
+// Further bits of Object.State of TransmitterState (clause 8.2.1.8).
+const (
+	TransmitterNoMains  = 1 << 3
+	TransmitterNoBackup = 1 << 4
+	TransmitterNoLink   = 1 << 5 // to the centre
+	TransmitterNoSystem = 1 << 6 // the line to the alarm system is broken
+)
+
+// Bits of Object.Flags of SystemOperation and Operation (clauses 8.2.1.4 and 8.2.1.9).
+const (
+	OperationReset   = 1 << 0
+	OperationSilence = 1 << 1
+	OperationAlarm   = 1 << 2 // by hand
+	OperationClear   = 1 << 3 // the alarm
+	OperationCheck   = 1 << 4 // of itself
+	OperationConfirm = 1 << 5 // of type Operation: answer to CheckPost
+	OperationTest    = 1 << 6
 )
 
 // Object is one information object. Which fields count follows from the frame's
 // Type: see layout.
 type Object struct {
-	System, SystemAddress uint8  // of types 1 to 8
+	System, SystemAddress uint8  // of types 1 to 8 and 61 to 68
 	Part                  uint8  // kind of part, of types 2, 3 and 7
-	PartAddress           uint32 // of types 2, 3 and 7
+	PartAddress           uint32 // of types 2, 3, 7, 62, 63 and 67
 	State                 uint16 // bits, of types 1, 2 and 21
 	Quantity              uint8  // what is measured, of type 3
 	Value                 int16  // in steps of Resolution, of type 3
@@ -59,7 +103,9 @@ type Object struct {
 	Major, Minor          uint8  // of types 5 and 25
 	Text                  string // of types 2, 6, 7 and 26
 	Minutes               uint8  // of type 91
-	Time                  time.Time
+	Records               uint8  // how many are asked for, of types 64 and 84
+	// Time is when it happened; of types 64 and 84 from when on records are asked for.
+	Time time.Time
 }
 
 // partText is how many bytes the description of a part has.
@@ -71,6 +117,7 @@ type field uint8
 const (
 	system field = iota
 	part
+	partAddress
 	state16
 	state8
 	quantity
@@ -80,6 +127,7 @@ const (
 	text
 	clock
 	minutes
+	records
 	reserved
 )
 
@@ -115,10 +163,16 @@ func layout(t Type) []field {
 		return []field{clock}
 	case CheckPost:
 		return []field{minutes}
-	case Initialise, AskTransmitterState:
+	case Initialise, AskTransmitterState, AskVersion, AskConfig, AskClock:
 		return []field{reserved}
-	case AskSystemState:
+	case AskSystemState, AskSystemVersion, AskSystemConfig, AskSystemClock:
 		return []field{system}
+	case AskPartState, AskAnalog, AskPartConfig:
+		return []field{system, partAddress}
+	case AskSystemOperation:
+		return []field{system, records, clock}
+	case AskOperation:
+		return []field{records, clock}
 	}
 	return nil
 }
@@ -130,6 +184,8 @@ func (f field) size() int {
 		return 2
 	case part:
 		return 5
+	case partAddress:
+		return 4
 	case quantity:
 		return 3
 	case fixedText:
@@ -176,6 +232,8 @@ func (o *Object) take(f field, b []byte) (rest []byte, err error) {
 		o.System, o.SystemAddress = b[0], b[1]
 	case part:
 		o.Part, o.PartAddress = b[0], binary.LittleEndian.Uint32(b[1:])
+	case partAddress:
+		o.PartAddress = binary.LittleEndian.Uint32(b)
 	case state16:
 		o.State = binary.LittleEndian.Uint16(b)
 	case state8:
@@ -197,6 +255,8 @@ func (o *Object) take(f field, b []byte) (rest []byte, err error) {
 		o.Time, err = parseTime(b)
 	case minutes:
 		o.Minutes = b[0]
+	case records:
+		o.Records = b[0]
 	case reserved:
 	}
 	return b[n:], err
@@ -231,6 +291,8 @@ func (o *Object) put(f field, b []byte) ([]byte, error) {
 		return append(b, o.System, o.SystemAddress), nil
 	case part:
 		return binary.LittleEndian.AppendUint32(append(b, o.Part), o.PartAddress), nil
+	case partAddress:
+		return binary.LittleEndian.AppendUint32(b, o.PartAddress), nil
 	case state16:
 		return binary.LittleEndian.AppendUint16(b, o.State), nil
 	case state8:
@@ -254,6 +316,8 @@ func (o *Object) put(f field, b []byte) ([]byte, error) {
 		return appendTime(b, o.Time)
 	case minutes:
 		return append(b, o.Minutes), nil
+	case records:
+		return append(b, o.Records), nil
 	default:
 		return append(b, 0), nil
 	}

@@ -18,8 +18,11 @@ type Panel struct {
 	Address Address
 	// Control is told what the centre orders; an error denies it. Nil takes all.
 	Control func(t Type, o Object) error
-	// State is what the centre reads.
+	// State is what the centre reads of the transmitter.
 	State func() uint8
+	// Read returns objects of a type the centre asks for; o says of what. An error, and
+	// nil, denies it. The state of the transmitter comes from State if that is set.
+	Read func(t Type, o Object) ([]Object, error)
 
 	nc     net.Conn
 	mu     sync.Mutex
@@ -41,15 +44,16 @@ func (p *Panel) Dial(ctx context.Context, addr string) error {
 
 // Report sends objects and waits until the centre confirms them.
 func (p *Panel) Report(ctx context.Context, t Type, all ...Object) error {
-	wait := make(chan *Frame, 1)
-	p.mu.Lock()
-	f := &Frame{Serial: p.serial, Version: [2]uint8{1, 0}, Time: time.Now(), From: p.Address, Command: Data}
-	p.serial++
-	p.waits[f.Serial] = wait
-	p.mu.Unlock()
+	f := &Frame{Version: [2]uint8{1, 0}, Time: time.Now(), From: p.Address, Command: Data}
 	if err := f.Put(t, all...); err != nil {
 		return err
 	}
+	wait := make(chan *Frame, 1)
+	p.mu.Lock()
+	f.Serial = p.serial
+	p.serial++
+	p.waits[f.Serial] = wait
+	p.mu.Unlock()
 	if err := p.write(f); err != nil {
 		return err
 	}
@@ -105,7 +109,7 @@ func (p *Panel) take(f *Frame) {
 			answer.Command = Confirm
 		}
 	case Ask:
-		if f.Type == AskTransmitterState && p.State != nil && answer.Put(TransmitterState, Object{State: uint16(p.State()), Time: time.Now()}) == nil {
+		if p.answer(f, answer) == nil {
 			answer.Command = Reply
 		}
 	default:
@@ -113,8 +117,28 @@ func (p *Panel) take(f *Frame) {
 	_ = p.write(answer) // a loss shows in read
 }
 
+// answer puts what the centre asks for into a frame.
+func (p *Panel) answer(f, answer *Frame) error {
+	all, err := f.Parse()
+	switch {
+	case err != nil:
+		return err
+	case f.Type == AskTransmitterState && p.State != nil:
+		return answer.Put(TransmitterState, Object{State: uint16(p.State()), Time: time.Now()})
+	case p.Read == nil || len(all) != 1:
+		return fmt.Errorf("%w: %d questions", ErrBody, len(all))
+	}
+	if all, err = p.Read(f.Type-asked, all[0]); err != nil {
+		return err
+	}
+	return answer.Put(f.Type-asked, all...)
+}
+
 // Close ends the connection.
 func (p *Panel) Close() error {
+	if p.nc == nil {
+		return nil
+	}
 	err := p.nc.Close()
 	<-p.done
 	return err

@@ -86,3 +86,45 @@ func TestPublishedObjects(t *testing.T) {
 		}
 	}
 }
+
+// Put together by hand from clause 8.3.2; the sizes are those other implementations
+// have: 2, 6, 9, 1, 7, 6 and 1 bytes.
+func TestQuestions(t *testing.T) {
+	at := at(4)
+	for want, o := range map[string]struct {
+		t gb26875.Type
+		o gb26875.Object
+	}{
+		"0103":               {gb26875.AskSystemState, gb26875.Object{System: 1, SystemAddress: 3}},
+		"010304030201":       {gb26875.AskPartState, gb26875.Object{System: 1, SystemAddress: 3, PartAddress: 0x01020304}},
+		"01030a040009020715": {gb26875.AskSystemOperation, gb26875.Object{System: 1, SystemAddress: 3, Records: 10, Time: at}},
+		"00":                 {gb26875.AskVersion, gb26875.Object{}},
+		"0a040009020715":     {gb26875.AskOperation, gb26875.Object{Records: 10, Time: at}},
+		"040009020715":       {gb26875.SetClock, gb26875.Object{Time: at}},
+		"1e":                 {gb26875.CheckPost, gb26875.Object{Minutes: 30}},
+	} {
+		var f gb26875.Frame
+		if err := f.Put(o.t, o.o); err != nil || hex.EncodeToString(f.Objects) != want {
+			t.Errorf("%d: %x %v", o.t, f.Objects, err)
+		}
+		all, err := f.Parse()
+		if diff := cmp.Diff([]gb26875.Object{o.o}, all); diff != "" || err != nil {
+			t.Errorf("%d: %s %v", o.t, diff, err)
+		}
+	}
+}
+
+// Everything a transmitter tells becomes something, and an object without a time has
+// that of its frame.
+func TestOutput(t *testing.T) {
+	o := gb26875.Object{System: 1, SystemAddress: 2, Major: 3, Minor: 4}
+	got := o.Output(gb26875.SystemVersion, time.UnixMilli(5))
+	want := map[string]any{"System": uint8(1), "SystemAddress": uint8(2), "Major": uint8(3), "Minor": uint8(4), "At": int64(5)}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	o = gb26875.Object{Quantity: 3, Value: -55, Time: time.UnixMilli(7)}
+	if got := o.Output(gb26875.Analog, time.UnixMilli(5)); got["Value"] != -5.5 || got["Unit"] != "°C" || got["At"] != int64(7) {
+		t.Errorf("%v", got)
+	}
+}

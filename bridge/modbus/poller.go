@@ -37,7 +37,8 @@ type Poller struct {
 	// Timeout bounds each request; zero is 2 s.
 	Timeout time.Duration
 	// Misses is how many readings in a row may fail before the device is offline;
-	// zero is 3. It is tried again all the time.
+	// zero is 3. It is tried again all the time. A reading of which the device refuses a
+	// part, with an exception, is one without that part; refusing all of it is a failure.
 	Misses int
 	// Logger hears of failed readings; nil is silent.
 	Logger *slog.Logger
@@ -138,7 +139,9 @@ func (l *line) poll(ctx context.Context) {
 		}
 		l.session = s
 	}
-	l.p.Bridge.PublishAsync(ctx, l.p.Identity, bridge.Properties(values))
+	if len(values) > 0 { // numbers that are none are left out
+		l.p.Bridge.PublishAsync(ctx, l.p.Identity, bridge.Properties(values))
+	}
 }
 
 // channel is where a device has no connection of its own: the next reading finds
@@ -201,18 +204,26 @@ func refused(err error) bool {
 	}, func(e error) bool { return errors.Is(err, e) })
 }
 
-// read reads all blocks.
+// read reads all blocks. Those the device refuses are left out, unless it refuses all.
 func (l *line) read() (map[string]any, error) {
 	values := make(map[string]any, len(l.p.Registers))
+	var refusal error
+	taken := 0
 	for _, b := range l.blocks {
 		var words []uint16
 		err := l.with(func(c *wire.ModbusClient) (err error) {
 			words, err = b.read(c)
 			return err
 		})
+		if refused(err) {
+			refusal = err
+			l.p.Logger.Warn("reading refused", "identity", l.p.Identity, "kind", b.kind, "address", b.start, "count", b.count, "error", err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
+		taken++
 		if len(words) < b.count {
 			return nil, fmt.Errorf("modbus: %d words instead of %d", len(words), b.count)
 		}
@@ -222,6 +233,9 @@ func (l *line) read() (map[string]any, error) {
 				values[r.Property] = v
 			}
 		}
+	}
+	if taken == 0 {
+		return nil, refusal
 	}
 	return values, nil
 }
@@ -255,7 +269,7 @@ func (l *line) Push(_ context.Context, r *bridge.Request) (any, error) {
 	if r.Kind != bridge.PropertySet {
 		return nil, bridge.ErrNoDownlink
 	}
-	var values map[string]float64
+	var values map[string]any
 	if err := json.Unmarshal(r.Params, &values); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrValue, err)
 	}
@@ -288,6 +302,16 @@ func (l *line) Push(_ context.Context, r *bridge.Request) (any, error) {
 }
 
 func (r *Register) write(c *wire.ModbusClient, words []uint16) error {
+	if r.Mask != 0 {
+		was, err := c.ReadRegisters(r.Address, uint16(len(words)), wire.HOLDING_REGISTER)
+		if err != nil {
+			return err
+		}
+		if len(was) != len(words) {
+			return fmt.Errorf("%d words instead of %d", len(was), len(words))
+		}
+		words = r.split(r.join(was)&^uint64(r.Mask) | r.join(words))
+	}
 	switch {
 	case r.Kind == Coil:
 		return c.WriteCoil(r.Address, words[0] != 0)

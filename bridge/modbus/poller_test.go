@@ -11,7 +11,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -158,6 +160,10 @@ func TestPoller(t *testing.T) {
 			{Property: "Energy", Address: 11, Type: modbus.Uint32},
 			{Property: "Target", Address: 20, Type: modbus.Float32, Writable: true},
 			{Property: "Power", Kind: modbus.Coil, Address: 1, Writable: true},
+			{Property: "Name", Address: 30, Type: modbus.Text, Length: 4, Writable: true},
+			{Property: "Mode", Address: 40, Mask: 3 << 4, Writable: true},
+			{Property: "Lock", Address: 40, Mask: 1 << 15, Writable: true},
+			{Property: "Offset", Address: 41, Type: modbus.Int16, Scale: 0.1, Offset: -5, Writable: true},
 		},
 	})
 	waitFor(t, "values", func() bool {
@@ -168,7 +174,22 @@ func TestPoller(t *testing.T) {
 		t.Error(err)
 	}
 	waitFor(t, "what was set", func() bool { v := p.Values(id); return v["Target"] == "23.5" && v["Power"] == "1" })
-	for _, bad := range []map[string]any{{"Temperature": 1}, {"Power": 2}, {"Nothing": 1}, {"Target": "warm"}} {
+	d.mu.Lock()
+	d.words[40] = 0x0f0f
+	d.mu.Unlock()
+	if _, err := p.SetProperties(t.Context(), id, map[string]any{"Name": "P-1", "Mode": 2, "Lock": 1, "Offset": -7.3}, hub.CallOptions{}); err != nil {
+		t.Error(err)
+	}
+	waitFor(t, "bits and text", func() bool {
+		v := p.Values(id)
+		return v["Name"] == `"P-1"` && v["Mode"] == "2" && v["Lock"] == "1" && v["Offset"] == "-7.3"
+	})
+	d.mu.Lock()
+	if got := []uint16{d.words[40], d.words[30], d.words[31], d.words[41]}; !slices.Equal(got, []uint16{0x8f2f, 0x502d, 0x3100, 0xffe9}) {
+		t.Errorf("%#x", got)
+	}
+	d.mu.Unlock()
+	for _, bad := range []map[string]any{{"Name": "too long a name"}, {"Mode": 4}, {"Temperature": 1}, {"Power": 2}, {"Nothing": 1}, {"Target": "warm"}} {
 		if _, err := p.SetProperties(t.Context(), id, bad, hub.CallOptions{}); err == nil {
 			t.Errorf("%v is set", bad)
 		}
@@ -215,7 +236,7 @@ func talk(nc net.Conn, answers map[string]string) {
 			return
 		}
 		answer, _ := hex.DecodeString(answers[hex.EncodeToString(pdu)])
-		if answer == nil {
+		if len(answer) == 0 {
 			answer = []byte{pdu[0] | 0x80, 2}
 		}
 		binary.BigEndian.PutUint16(head[4:], uint16(len(answer)+1))
@@ -261,6 +282,81 @@ func TestSpecificationExamples(t *testing.T) {
 	}
 }
 
+// A part the device refuses is left out; the rest arrives.
+func TestRefusedPart(t *testing.T) {
+	p, b, id := newBridge(t)
+	addr := pdus(t, map[string]string{"0300010001": "03020007"})
+	run(t, &modbus.Poller{
+		Bridge: b, Identity: "plc", URL: "tcp://" + addr, Every: 10 * time.Millisecond, Misses: 1,
+		Registers: []modbus.Register{{Property: "A", Address: 1}, {Property: "B", Address: 9}, {Property: "C", Kind: modbus.Discrete}},
+	})
+	waitFor(t, "the rest", func() bool { return p.Values(id)["A"] == "7" })
+	if v := p.Values(id); len(v) != 1 || !p.Online(id) {
+		t.Errorf("%v, online %v", v, p.Online(id))
+	}
+}
+
+// A device that takes connections and says nothing is offline, and online again when it
+// answers.
+func TestSilent(t *testing.T) {
+	p, b, id := newBridge(t)
+	addr := pdus(t, map[string]string{"0300010001": "03020007"})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var silent atomic.Bool
+	var work sync.WaitGroup
+	t.Cleanup(func() { _ = l.Close(); work.Wait() })
+	work.Go(func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			work.Go(func() { relay(nc, addr, &silent) })
+		}
+	})
+	run(t, &modbus.Poller{
+		Bridge: b, Identity: "plc", URL: "tcp://" + l.Addr().String(), Every: 10 * time.Millisecond, Timeout: 200 * time.Millisecond, Misses: 2,
+		Registers: []modbus.Register{{Property: "A", Address: 1}},
+	})
+	waitFor(t, "online", func() bool { return p.Online(id) })
+	silent.Store(true)
+	waitFor(t, "offline", func() bool { return !p.Online(id) })
+	silent.Store(false)
+	waitFor(t, "online again", func() bool { return p.Online(id) })
+}
+
+// relay takes requests to addr and the answers back, unless it is silent.
+func relay(nc net.Conn, addr string, silent *atomic.Bool) {
+	defer nc.Close()
+	to, err := net.Dial("tcp", addr)
+	if err != nil {
+		return
+	}
+	defer to.Close()
+	buf := make([]byte, 300)
+	for {
+		n, err := nc.Read(buf)
+		if err != nil {
+			return
+		}
+		if silent.Load() {
+			continue
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+		if n, err = to.Read(buf); err != nil {
+			return
+		}
+		if _, err := nc.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
 // RTU frames over TCP carry a checksum instead of a length.
 func TestRTUOverTCP(t *testing.T) {
 	p, b, id := newBridge(t)
@@ -303,6 +399,10 @@ func TestBadMaps(t *testing.T) {
 		"twice":        {Bridge: b, Identity: "plc", URL: "tcp://x", Registers: append(one, one...)},
 		"past the end": {Bridge: b, Identity: "plc", URL: "tcp://x", Registers: []modbus.Register{{Property: "A", Address: 65535, Type: modbus.Uint32}}},
 		"input set":    {Bridge: b, Identity: "plc", URL: "tcp://x", Registers: []modbus.Register{{Property: "A", Kind: modbus.Input, Writable: true}}},
+		"long text":    {Bridge: b, Identity: "plc", URL: "tcp://x", Registers: []modbus.Register{{Property: "A", Type: modbus.Text, Length: 124}}},
+		"empty text":   {Bridge: b, Identity: "plc", URL: "tcp://x", Registers: []modbus.Register{{Property: "A", Type: modbus.Text}}},
+		"wide mask":    {Bridge: b, Identity: "plc", URL: "tcp://x", Registers: []modbus.Register{{Property: "A", Mask: 1 << 16}}},
+		"bits of real": {Bridge: b, Identity: "plc", URL: "tcp://x", Registers: []modbus.Register{{Property: "A", Type: modbus.Float32, Mask: 1}}},
 		"no property":  {Bridge: b, Identity: "plc", URL: "tcp://x", Registers: []modbus.Register{{}}},
 	} {
 		if err := p.Run(t.Context()); !errors.Is(err, modbus.ErrMap) {

@@ -3,10 +3,15 @@
 package modbus
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
+	"strings"
+
+	"github.com/openalink/iot/bridge"
 )
 
 // The errors of this package. What the wire says is an error of
@@ -42,6 +47,9 @@ const (
 	Int32
 	Float32
 	Float64
+	// Text is Length words with two bytes each, the first in the high half, until the
+	// first zero; spaces at its end are left out.
+	Text
 )
 
 func (t Type) words() int {
@@ -61,8 +69,17 @@ type Register struct {
 	Kind     Kind
 	Address  uint16 // as on the wire, from 0
 	Type     Type   // of Holding and Input; bits are 0 or 1
+	// Length is how many words a Text has.
+	Length uint16
 	// LowFirst has the low word of a longer number first.
 	LowFirst bool
+	// SwapBytes has the low byte of each word first.
+	SwapBytes bool
+	// Mask takes bits out of a whole number: the property is what they make when the
+	// lowest of them is moved to 1, so that one bit is 0 or 1. When it is written, the
+	// other bits are read and written back: what the device does to them in between is
+	// lost.
+	Mask uint32
 	// Scale is what the number is multiplied with, Offset what is added then, to
 	// make the property; a zero Scale is 1.
 	Scale, Offset float64
@@ -71,8 +88,11 @@ type Register struct {
 }
 
 func (r *Register) size() int {
-	if r.Kind.bits() {
+	switch {
+	case r.Kind.bits():
 		return 1
+	case r.Type == Text:
+		return int(r.Length)
 	}
 	return r.Type.words()
 }
@@ -81,8 +101,14 @@ func (r *Register) check() error {
 	switch {
 	case r.Property == "":
 		return fmt.Errorf("%w: a register without a property", ErrMap)
-	case r.Kind > Discrete || r.Type > Float64:
+	case r.Kind > Discrete || r.Type > Text:
 		return fmt.Errorf("%w: %s has no such kind or type", ErrMap, r.Property)
+	case r.Type == Text && (r.Kind.bits() || r.Length == 0 || r.Length > maxWrite || r.Scale != 0 || r.Offset != 0 || r.LowFirst):
+		return fmt.Errorf("%w: %s is no text of 1 to %d words", ErrMap, r.Property, maxWrite)
+	case r.Type != Text && r.Length != 0:
+		return fmt.Errorf("%w: %s has a length and is no text", ErrMap, r.Property)
+	case r.Mask != 0 && (r.Kind.bits() || r.Type > Int32 || uint64(r.Mask)>>(16*r.Type.words()) != 0):
+		return fmt.Errorf("%w: %s has no bits %#x", ErrMap, r.Property, r.Mask)
 	case int(r.Address)+r.size() > 1<<16:
 		return fmt.Errorf("%w: %s ends behind the last address", ErrMap, r.Property)
 	case r.Writable && r.Kind != Holding && r.Kind != Coil:
@@ -97,46 +123,101 @@ func (r *Register) value(words []uint16) (any, bool) {
 	if r.Kind.bits() {
 		return int(words[0]), true
 	}
-	var u uint64
+	if r.Type == Text {
+		return r.text(words), true
+	}
+	u := r.join(words)
+	var n float64
+	switch {
+	case r.Mask != 0:
+		n = float64(u & uint64(r.Mask) >> bits.TrailingZeros32(r.Mask))
+	case r.Type == Int16:
+		n = float64(int16(u))
+	case r.Type == Int32:
+		n = float64(int32(u))
+	case r.Type == Float32:
+		n = float64(math.Float32frombits(uint32(u)))
+	case r.Type == Float64:
+		n = math.Float64frombits(u)
+	default:
+		n = float64(u)
+	}
+	n = bridge.Scale(n, r.Scale) + r.Offset
+	return n, !math.IsNaN(n) && !math.IsInf(n, 0)
+}
+
+// join makes a number of words.
+func (r *Register) join(words []uint16) (u uint64) {
 	for i := range words {
 		w := words[i]
 		if r.LowFirst {
 			w = words[len(words)-1-i]
 		}
-		u = u<<16 | uint64(w)
+		u = u<<16 | uint64(r.swapped(w))
 	}
-	var n float64
-	switch r.Type {
-	case Int16:
-		n = float64(int16(u))
-	case Int32:
-		n = float64(int32(u))
-	case Float32:
-		n = float64(math.Float32frombits(uint32(u)))
-	case Float64:
-		n = math.Float64frombits(u)
-	default:
-		n = float64(u)
-	}
-	n = n*r.scale() + r.Offset
-	return n, !math.IsNaN(n) && !math.IsInf(n, 0)
+	return u
 }
 
-func (r *Register) scale() float64 {
-	if r.Scale == 0 {
-		return 1
+// split is the inverse of join.
+func (r *Register) split(u uint64) []uint16 {
+	out := make([]uint16, r.size())
+	for i := range out {
+		at := len(out) - 1 - i
+		if r.LowFirst {
+			at = i
+		}
+		out[at] = r.swapped(uint16(u >> (16 * i)))
 	}
-	return r.Scale
+	return out
 }
 
-// encode makes the words of a property's value.
-func (r *Register) encode(v float64) ([]uint16, error) {
-	n := (v - r.Offset) / r.scale()
+func (r *Register) swapped(w uint16) uint16 {
+	if r.SwapBytes {
+		return bits.ReverseBytes16(w)
+	}
+	return w
+}
+
+func (r *Register) text(words []uint16) string {
+	var b []byte
+	for _, w := range words {
+		b = binary.BigEndian.AppendUint16(b, r.swapped(w))
+	}
+	s, _, _ := strings.Cut(string(b), "\x00")
+	return strings.ToValidUTF8(strings.TrimRight(s, " "), "\uFFFD")
+}
+
+// encode makes the words of a property's value. Of a number with a Mask the other bits
+// are 0.
+func (r *Register) encode(v any) ([]uint16, error) {
+	if r.Type == Text {
+		s, ok := v.(string)
+		if !ok || len(s) > 2*int(r.Length) {
+			return nil, fmt.Errorf("%w: %v is no %s", ErrValue, v, r.Property)
+		}
+		b := append([]byte(s), make([]byte, 2*int(r.Length)-len(s))...)
+		out := make([]uint16, r.Length)
+		for i := range out {
+			out[i] = r.swapped(binary.BigEndian.Uint16(b[2*i:]))
+		}
+		return out, nil
+	}
+	n, ok := bridge.Number(v)
+	if !ok {
+		return nil, fmt.Errorf("%w: %v is no %s", ErrValue, v, r.Property)
+	}
+	return r.number(n)
+}
+
+func (r *Register) number(v float64) ([]uint16, error) {
+	n := bridge.Unscale(v-r.Offset, r.Scale)
 	var u uint64
 	low, high := 0.0, 0.0
 	switch {
 	case r.Kind.bits():
 		high = 1
+	case r.Mask != 0:
+		high = float64(r.Mask >> bits.TrailingZeros32(r.Mask))
 	case r.Type == Uint16:
 		high = math.MaxUint16
 	case r.Type == Int16:
@@ -157,15 +238,12 @@ func (r *Register) encode(v float64) ([]uint16, error) {
 	if !(n >= low && n <= high) {
 		return nil, fmt.Errorf("%w: %v is no %s", ErrValue, v, r.Property)
 	}
-	out := make([]uint16, r.size())
-	for i := range out {
-		at := len(out) - 1 - i
-		if r.LowFirst {
-			at = i
+	if r.Mask != 0 {
+		if u <<= bits.TrailingZeros32(r.Mask); u&^uint64(r.Mask) != 0 {
+			return nil, fmt.Errorf("%w: %v has bits beyond those of %s", ErrValue, v, r.Property)
 		}
-		out[at] = uint16(u >> (16 * i))
 	}
-	return out, nil
+	return r.split(u), nil
 }
 
 // block is what one request reads: places of one kind, one after the other.
@@ -181,6 +259,8 @@ const (
 	// sections 6.1 and 6.3).
 	maxWords = 125
 	maxBits  = 2000
+	// maxWrite is how many words one request may write (section 6.12).
+	maxWrite = 123
 )
 
 // plan joins registers that follow one another. Places the map does not name are

@@ -26,6 +26,15 @@ func TestValues(t *testing.T) {
 		"float":           {Register{Type: Float32}, []uint16{0x3fc0, 0}, 1.5},
 		"double":          {Register{Type: Float64}, []uint16{0x3ff8, 0, 0, 0}, 1.5},
 		"bit":             {Register{Kind: Coil}, []uint16{1}, 1},
+		"tenths":          {Register{Scale: 0.1}, []uint16{3}, 0.3},
+		"one of a word":   {Register{Mask: 1 << 15}, []uint16{0x8001}, 1.0},
+		"two of a word":   {Register{Mask: 3 << 8, Scale: 50}, []uint16{0x8200}, 100.0},
+		"of a long":       {Register{Type: Uint32, Mask: 0xff << 16}, []uint16{0x12ab, 0x3400}, 171.0},
+		"swapped":         {Register{Type: Uint32, SwapBytes: true}, []uint16{0x0100, 0x0200}, 65538.0},
+		"all swapped":     {Register{Type: Uint32, SwapBytes: true, LowFirst: true}, []uint16{0x0200, 0x0100}, 65538.0},
+		"text":            {Register{Type: Text, Length: 4}, []uint16{0x4142, 0x4320, 0, 0x4444}, "ABC"},
+		"text, swapped":   {Register{Type: Text, Length: 2, SwapBytes: true}, []uint16{0x4241, 0x2043}, "ABC"},
+		"no text":         {Register{Type: Text, Length: 1}, []uint16{0xffff}, "\uFFFD"},
 	} {
 		got, ok := c.r.value(c.words)
 		if !ok || got != c.want {
@@ -40,7 +49,7 @@ func TestValues(t *testing.T) {
 func TestEncodeIsInverse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := Register{
-			Type: Type(rapid.Uint8Range(0, uint8(Float64)).Draw(t, "type")), LowFirst: rapid.Bool().Draw(t, "low first"),
+			Type: Type(rapid.Uint8Range(0, uint8(Float64)).Draw(t, "type")), LowFirst: rapid.Bool().Draw(t, "low first"), SwapBytes: rapid.Bool().Draw(t, "swapped"),
 			Scale: rapid.SampledFrom([]float64{0, 0.5, 2, -4}).Draw(t, "scale"), Offset: float64(rapid.IntRange(-5, 5).Draw(t, "offset")),
 		}
 		words := rapid.SliceOfN(rapid.Uint16(), r.size(), r.size()).Draw(t, "words")
@@ -59,16 +68,32 @@ func TestEncodeIsInverse(t *testing.T) {
 	})
 }
 
+func TestTextIsInverse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := Register{Type: Text, Length: 8, SwapBytes: rapid.Bool().Draw(t, "swapped")}
+		v := rapid.StringMatching("[a-zä]{0,8}").Draw(t, "text")
+		words, err := r.encode(v)
+		if got, ok := r.value(words); err != nil || !ok || got != v {
+			t.Fatalf("%q became %v, %v", v, got, err)
+		}
+	})
+}
+
 func TestOutOfRange(t *testing.T) {
 	for name, c := range map[string]struct {
 		r Register
-		v float64
+		v any
 	}{
-		"negative word":  {Register{}, -1},
-		"too much":       {Register{Type: Int16}, 32768},
+		"a word":         {Register{}, "1"},
+		"long text":      {Register{Type: Text, Length: 1}, "abc"},
+		"number as text": {Register{Type: Text, Length: 1}, 1.0},
+		"wide bits":      {Register{Mask: 3}, 4.0},
+		"between bits":   {Register{Mask: 5}, 2.0},
+		"negative word":  {Register{}, -1.0},
+		"too much":       {Register{Type: Int16}, 32768.0},
 		"not a number":   {Register{Type: Uint32}, math.NaN()},
 		"infinite":       {Register{Type: Float64}, math.Inf(1)},
-		"two for a coil": {Register{Kind: Coil}, 2},
+		"two for a coil": {Register{Kind: Coil}, 2.0},
 	} {
 		if _, err := c.r.encode(c.v); !errors.Is(err, ErrValue) {
 			t.Errorf("%s: %v", name, err)
