@@ -5,6 +5,7 @@ package coap_test
 import (
 	"bytes"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/openalink/iot/hal/coap"
@@ -40,6 +41,33 @@ func TestLongAnswers(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Answers to requests on one topic, made at the same time, are not put together.
+func TestLongAnswersAtOnce(t *testing.T) {
+	p := serve(t, hub.NoLimits(), nil)
+	names := []string{"b", "c", "d", "e"}
+	for _, name := range names {
+		if _, err := p.hub.SetDesired(t.Context(), lab, map[string]any{name: strings.Repeat(name, 3000)}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := p.device(coap.New("coap://"+p.plain), nil)
+	if err := c.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var asking sync.WaitGroup
+	for _, name := range names {
+		asking.Go(func() {
+			for range 5 {
+				desired, err := c.DesiredProperties(t.Context(), name)
+				if err != nil || string(desired[name].Value) != `"`+strings.Repeat(name, 3000)+`"` {
+					t.Errorf("%s: %.20q, %v", name, desired[name].Value, err)
+				}
+			}
+		})
+	}
+	asking.Wait()
 }
 
 // blocks fetches an answer in blocks of a size the client chooses.

@@ -75,18 +75,24 @@ var (
 	errReset   = errors.New("coap: request was reset")
 )
 
-// do waits for its turn, makes a request and returns the answer. The error wraps
-// errCall when the request cannot be made, errSilence when there is nobody.
-func (c *client) do(ctx context.Context, request func() call) (*reply, error) {
+// enter waits for a turn. After leave it is another's.
+func (c *client) enter(ctx context.Context) error {
 	select {
 	case <-c.turn:
+		return nil
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
-	defer func() { c.turn <- struct{}{} }()
+}
+
+func (c *client) leave() { c.turn <- struct{}{} }
+
+// do makes a request, in its turn, and returns the answer. The error wraps errCall
+// when the request cannot be made, errSilence when there is nobody.
+func (c *client) do(ctx context.Context, r call) (*reply, error) {
 	c.id++
 	c.token++
-	datagram, err := c.encode(request())
+	datagram, err := c.encode(r)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errCall, err)
 	}

@@ -47,7 +47,7 @@ func (c *conn) login(ctx context.Context, who credentials, symmetric bool) error
 	if err != nil {
 		return fmt.Errorf("coap: %w", err)
 	}
-	a, err := c.client.do(ctx, func() call { return call{path: pathAuth, format: formatJSON, payload: body} })
+	a, err := c.client.do(ctx, call{path: pathAuth, format: formatJSON, payload: body})
 	switch {
 	case err != nil:
 		return err
@@ -96,10 +96,7 @@ func (c *conn) Publish(ctx context.Context, m iot.Message) error {
 		return hal.ErrGone
 	default:
 	}
-	a, err := c.client.do(ctx, func() call { return c.post(m, 0) })
-	if err == nil && a.block.more {
-		a, err = c.rest(ctx, m.Topic, a)
-	}
+	a, err := c.ask(ctx, m)
 	switch {
 	case errors.Is(err, errCall), err != nil && ctx.Err() != nil && !errors.Is(err, errSilence):
 		return err
@@ -117,18 +114,32 @@ func (c *conn) Publish(ctx context.Context, m iot.Message) error {
 	return c.hear(m.Topic, a.payload)
 }
 
+// ask makes the request of a message and returns the whole answer. The turn is kept
+// for that: the platform remembers one answer for each topic.
+func (c *conn) ask(ctx context.Context, m iot.Message) (*reply, error) {
+	if err := c.client.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer c.client.leave()
+	a, err := c.client.do(ctx, c.post(m, 0))
+	if err != nil || !a.block.more {
+		return a, err
+	}
+	return c.rest(ctx, m.Topic, a)
+}
+
 // rest fetches what is missing of an answer that begins with a, block after block.
 // The message was kept whatever becomes of its answer: one the platform has
 // forgotten meanwhile is none.
 func (c *conn) rest(ctx context.Context, topic string, a *reply) (*reply, error) {
 	whole := a.payload
 	for a.code == CodeContent && a.block.more {
-		if len(whole) > maxLongAnswer || len(whole)%a.block.size() != 0 {
+		if len(a.payload) == 0 || len(whole) > maxLongAnswer || len(whole)%a.block.size() != 0 {
 			return nil, errReply
 		}
 		next := block{num: len(whole) / a.block.size(), exp: a.block.exp}
 		var err error
-		a, err = c.client.do(ctx, func() call { return c.post(iot.Message{Topic: topic}, next.value()) })
+		a, err = c.client.do(ctx, c.post(iot.Message{Topic: topic}, next.value()))
 		if err != nil {
 			return nil, err
 		}
