@@ -17,7 +17,7 @@ type Blobs interface {
 	// Create begins an upload of a file and returns its id: at most 39 letters,
 	// digits and underscores, because devices have no room for more. An unfinished
 	// upload of the same name is given up. ErrExists means that the device has such a
-	// file and does not want it replaced.
+	// file and does not want it replaced, ErrTooManyFiles that it may have no further one.
 	Create(ctx context.Context, device iot.DeviceID, name string, overwrite bool) (id string, err error)
 	// Append adds what r yields behind what an upload has and returns how long it is
 	// then; it will not be shorter after a power cut. When r fails, what came before
@@ -26,7 +26,7 @@ type Blobs interface {
 	Append(ctx context.Context, device iot.DeviceID, id string, r io.Reader) (size int64, err error)
 	// Finish gives the file its name, whole and durable, in place of an older one. An
 	// upload may go on after that, and be finished again. Errors wrap ErrNoUpload, and
-	// ErrExists when somebody else was first.
+	// ErrExists or ErrTooManyFiles when somebody else was first.
 	Finish(ctx context.Context, device iot.DeviceID, id string) (Stored, error)
 }
 
@@ -41,6 +41,9 @@ type Stored struct {
 var (
 	ErrExists   = errors.New("http2: there is such a file, and it is not to be replaced")
 	ErrNoUpload = errors.New("http2: no such upload")
+	// ErrTooManyFiles means that a device has as many files as it may. Documents know no
+	// code for that; it is answered with the status 507.
+	ErrTooManyFiles = errors.New("http2: the device has too many files")
 	// ErrFileName means a name that files may not have: 1 to 100 bytes of letters,
 	// digits, dots, hyphens and underscores, the first one no dot or hyphen.
 	ErrFileName = errors.New("http2: not a name for a file")

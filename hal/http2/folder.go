@@ -25,9 +25,14 @@ import (
 )
 
 // Folder keeps uploads in a folder, as product/device/name, beside those that hub's
-// FileFolder takes over MQTT. What is not finished has a name with a dot in front. How
-// many files a device may have is not its concern. It implements Blobs.
+// FileFolder takes over MQTT. What is not finished has a name with a dot in front. It
+// implements Blobs.
 type Folder struct {
+	// MaxFiles is how many files a device may have in its folder, however they came
+	// there, not counting what is not finished; 0 means 1000. A further one fails with
+	// ErrTooManyFiles. Who takes files away makes room. It is set before the first use.
+	MaxFiles int
+
 	root  *os.Root
 	seed  maphash.Seed
 	locks [64]sync.Mutex // by device: over its notes
@@ -36,6 +41,8 @@ type Folder struct {
 // NewFolder keeps uploads in root, which belongs to the caller and is closed by
 // them.
 func NewFolder(root *os.Root) *Folder { return &Folder{root: root, seed: maphash.MakeSeed()} }
+
+const defaultMaxFiles = 1000
 
 func (f *Folder) lock(device iot.DeviceID) *sync.Mutex {
 	return &f.locks[maphash.Comparable(f.seed, device)%uint64(len(f.locks))]
@@ -78,8 +85,8 @@ func (f *Folder) Create(_ context.Context, device iot.DeviceID, name string, ove
 	mu := f.lock(device)
 	mu.Lock()
 	defer mu.Unlock()
-	if _, err := dir.Stat(name); err == nil && !overwrite {
-		return "", fmt.Errorf("%w: %s", ErrExists, name)
+	if err := f.room(dir, name, overwrite); err != nil {
+		return "", err
 	}
 	if err := forget(dir, name); err != nil {
 		return "", fmt.Errorf("http2: %w", err)
@@ -146,8 +153,8 @@ func (f *Folder) Finish(_ context.Context, device iot.DeviceID, id string) (Stor
 		return Stored{}, err
 	}
 	if !p.Finished {
-		if _, err := dir.Stat(p.Name); err == nil && !p.Overwrite && !p.Named {
-			return Stored{}, fmt.Errorf("%w: %s", ErrExists, p.Name)
+		if err := f.room(dir, p.Name, p.Overwrite || p.Named); err != nil {
+			return Stored{}, err
 		}
 		if err := dir.Rename(partOf(id), p.Name); err != nil {
 			return Stored{}, fmt.Errorf("http2: %w", err)
@@ -158,6 +165,31 @@ func (f *Folder) Finish(_ context.Context, device iot.DeviceID, id string) (Stor
 		}
 	}
 	return Stored{ID: device.Product + "/" + device.Name + "/" + p.Name, Size: p.Size, CRC: p.CRC}, nil
+}
+
+// room reports whether a file of a name may be there, in place of an older one if
+// overwrite says so. The device's lock is held.
+func (f *Folder) room(dir *os.Root, name string, overwrite bool) error {
+	if _, err := dir.Stat(name); err == nil {
+		if !overwrite {
+			return fmt.Errorf("%w: %s", ErrExists, name)
+		}
+		return nil
+	}
+	list, err := fs.ReadDir(dir.FS(), ".")
+	if err != nil {
+		return fmt.Errorf("http2: %w", err)
+	}
+	files := 0
+	for _, e := range list {
+		if !strings.HasPrefix(e.Name(), ".") {
+			files++
+		}
+	}
+	if most := orDefault(f.MaxFiles, defaultMaxFiles); files >= most {
+		return fmt.Errorf("%w: %d", ErrTooManyFiles, files)
+	}
+	return nil
 }
 
 // open opens the folder of a device. Without one there is no upload.

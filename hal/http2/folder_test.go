@@ -221,3 +221,33 @@ func TestFolderConcurrent(t *testing.T) {
 	}
 	uploading.Wait()
 }
+
+func TestFilesOfADeviceAreBounded(t *testing.T) {
+	f := openFolder(t)
+	f.MaxFiles = 2
+	first, second, third := f.create("a", false), f.create("b", false), f.create("c", false)
+	f.append(first, "x", 1)
+	f.finish(first, "x")
+	f.finish(second, "")
+	for name, overwrite := range map[string]bool{"c": false, "d": true} {
+		if id, err := f.Create(t.Context(), lab, name, overwrite); !errors.Is(err, http2.ErrTooManyFiles) {
+			t.Errorf("%s is begun: %q, %v", name, id, err)
+		}
+	}
+	if s, err := f.Finish(t.Context(), lab, third); !errors.Is(err, http2.ErrTooManyFiles) {
+		t.Errorf("begun in time, too late at its end: %+v, %v", s, err)
+	}
+	f.append(first, "y", 2) // what has its name may go on
+	f.finish(first, "xy")
+	replaced := f.create("a", true)
+	f.append(replaced, "z", 1)
+	f.finish(replaced, "z")
+	other := iot.DeviceID{Product: lab.Product, Name: "other"}
+	if _, err := f.Create(t.Context(), other, "a", false); err != nil {
+		t.Errorf("another device: %v", err)
+	}
+	if err := os.Remove(filepath.Join(f.dir, "b")); err != nil {
+		t.Fatal(err)
+	}
+	f.finish(third, "")
+}

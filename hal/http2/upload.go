@@ -208,6 +208,8 @@ func blobStatus(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, ErrFileName):
 		return http.StatusBadRequest
+	case errors.Is(err, ErrTooManyFiles):
+		return http.StatusInsufficientStorage
 	case errors.Is(err, errTooLong):
 		return http.StatusRequestEntityTooLarge
 	}

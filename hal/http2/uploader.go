@@ -58,7 +58,8 @@ var errSum = errors.New("the platform has other bytes")
 
 // Upload sends size bytes of file under a name, and returns when the platform has
 // them. Errors before anything is sent are a *hal.RefusedError, ErrExists,
-// ErrFileName or, of Resume, ErrNoUpload; later ones are an *UploadError.
+// ErrFileName, ErrTooManyFiles or, of Resume, ErrNoUpload; later ones are an
+// *UploadError.
 func (u *Uploader) Upload(ctx context.Context, name string, file io.ReaderAt, size int64, o UploadOptions) (Stored, error) {
 	base, web, err := (&Transport{URL: u.URL, TLS: u.TLS, Net: u.Net}).client(0)
 	if err != nil {
@@ -113,6 +114,8 @@ func openError(err error) error {
 		return ErrNoUpload
 	case http.StatusConflict:
 		return ErrExists
+	case http.StatusInsufficientStorage:
+		return ErrTooManyFiles
 	}
 	return refusal(e)
 }

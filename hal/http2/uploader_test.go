@@ -43,7 +43,7 @@ func (c *shakyConn) Write(b []byte) (int, error) {
 }
 
 func TestUploader(t *testing.T) {
-	p := serve(t, hub.NoLimits(), nil)
+	p := serve(t, hub.NoLimits(), func(cfg *http2.Config) { cfg.Blobs.(*http2.Folder).MaxFiles = 1 })
 	lines := &shaky{after: 1 << 30}
 	u := &http2.Uploader{URL: p.url(), Net: lines, Device: lab, Secret: auth.NewSecret(labSecret), Part: 100_000}
 	file := bytes.Repeat([]byte("some bytes\n"), 100_000)
@@ -70,6 +70,9 @@ func TestUploader(t *testing.T) {
 	}
 	if _, err := upload("", http2.UploadOptions{Resume: "UL1"}); !errors.Is(err, http2.ErrNoUpload) {
 		t.Errorf("no upload: %v", err)
+	}
+	if _, err := upload("second", http2.UploadOptions{}); !errors.Is(err, http2.ErrTooManyFiles) {
+		t.Errorf("one more than it may have: %v", err)
 	}
 	tries, o := 0, http2.UploadOptions{Overwrite: true}
 	for ; ; tries++ {
