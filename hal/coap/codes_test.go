@@ -3,6 +3,7 @@
 package coap_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -226,4 +227,18 @@ func TestRubbishForDTLS(t *testing.T) {
 		}
 	}
 	dialPSK(t, p.secure).logsInAndPosts("after rubbish")
+}
+
+// A datagram that is longer than any message may be is not taken for what its
+// beginning is.
+func TestCutOffDatagram(t *testing.T) {
+	p := serve(t, hub.NoLimits(), cleartext)
+	m := post("/topic/a1LabPk00001/lab_dev_01/user/update", p.token(), bytes.Repeat([]byte("x"), 1024))
+	for range 5 {
+		m = with(m, option{15, strings.Repeat("q", 255)})
+	}
+	expect(t, "longer", p.speak(p.plain).ask(m), coap.CodeTooLarge)
+	if got := p.messages(); len(got) > 0 {
+		t.Errorf("kept %d bytes of 1024", len(got[0]))
+	}
 }

@@ -102,7 +102,7 @@ func (x *exchange) start(ctx context.Context) (a response, answered bool) {
 		return failed(CodeMethodNotAllowed), true
 	case r.unknown:
 		return failed(CodeBadOption), true
-	case r.blocks, len(r.payload) > x.s.cfg.MaxBody+len(aesIV):
+	case r.blocks, len(r.payload) > x.s.cfg.MaxBody+len(aesIV), len(*x.datagram) == cap(*x.datagram): // the end may be cut off
 		return failed(CodeTooLarge), true
 	case !isTopic:
 		return x.s.login(ctx, x.p, r), true

@@ -128,6 +128,7 @@ func (l *streams) remove(s *dataStream) {
 		delete(l.of, s.device)
 	}
 	if u := s.upload; u != nil && u.owner == s {
+		u.owner = nil // a request of s that still waits for its turn has come too late
 		delete(l.uploads, u.key)
 	}
 }
