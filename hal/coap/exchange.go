@@ -74,6 +74,12 @@ func (s *Server) begin(ctx context.Context, p *peer, datagram *[]byte) (waiting 
 }
 
 func (x *exchange) parse() (ok bool) {
+	defer func() { // nothing else is at the root of a goroutine yet
+		if v := recover(); v != nil {
+			x.s.cfg.Logger.Error("datagram panicked", "panic", v, "stack", string(debug.Stack()))
+			ok = false
+		}
+	}()
 	space, _ := x.s.options.Get().(*[maxOptions]message.Option)
 	x.r, ok = parseRequest(*x.datagram, space)
 	x.s.options.Put(space)

@@ -364,3 +364,25 @@ func TestKickedWhileConnecting(t *testing.T) {
 		t.Errorf("got %+v", l)
 	}
 }
+
+// A panic of the platform's costs one connection, wherever it comes up.
+func TestPanics(t *testing.T) {
+	for what, id := range map[string]uint16{"an answer": 1, "a message that left": 0} {
+		t.Run(what, func(t *testing.T) {
+			d := openDoor(t, nil)
+			s := d.connect()
+			m := iot.Message{Topic: "/down", QoS: iot.QoS(id)}
+			s.session.Request.Link.Send(t.Context(), hal.Delivery{PacketID: id, Message: m}, func(err error) {
+				if err == nil {
+					panic("a bug")
+				}
+			})
+			if id > 0 {
+				s.say(`{"done":["` + s.next().Handle + `"]}`)
+			}
+			if cause := s.session.Closed(t); cause != hal.CauseReset {
+				t.Errorf("session closed with %q", cause)
+			}
+		})
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -72,8 +73,11 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.accept(acc.Session, orDefault(acc.MaxUnacked, maxUnacked))
+	defer func() { // also after a panic
+		c.Close(hal.CauseReset)
+		c.session.Close(c.why())
+	}()
 	h.run(w, r, c, &acc)
-	c.session.Close(c.why())
 }
 
 // connectRequest reads a login: the triple of MQTT, or the signed parameters that
@@ -152,7 +156,15 @@ func (h *Handler) run(w http.ResponseWriter, r *http.Request, c *channel, acc *h
 	c.control = control
 	c.mu.Unlock()
 	var reading sync.WaitGroup
-	reading.Go(func() { c.read(r.Body) })
+	reading.Go(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				h.cfg.Logger.Error("connection panicked", "panic", p, "stack", string(debug.Stack()))
+				c.Close(hal.CauseReset)
+			}
+		}()
+		c.read(r.Body)
+	})
 	wr := &writer{channel: c, w: w, control: control, timeout: h.cfg.WriteTimeout, silence: acc.KeepAlive}
 	wr.run(r.Context())
 	c.mu.Lock()
