@@ -3,6 +3,7 @@
 package bridge_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/ecdsa"
@@ -440,4 +441,37 @@ func selfSigned(t testing.TB) tls.Certificate {
 		t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// A function of bufio cuts as its Scanner would.
+func TestSplit(t *testing.T) {
+	const stream = "one\r\n\nthree\nhal"
+	for step := 1; step <= len(stream); step++ {
+		d := bridge.Split(bufio.ScanLines)()
+		var got []string
+		var buf []byte
+		for rest := []byte(stream); len(rest) > 0; {
+			n := min(step, len(rest))
+			buf, rest = append(buf, rest[:n]...), rest[n:]
+			for len(buf) > 0 {
+				m, taken, err := d.Decode(buf)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if taken == 0 {
+					break
+				}
+				b, _ := m.([]byte)
+				clear(buf[:taken]) // the message is a copy
+				got = append(got, string(b))
+				buf = buf[taken:]
+			}
+		}
+		if fmt.Sprintf("%q", got) != `["one" "" "three"]` {
+			t.Errorf("in steps of %d: %q", step, got)
+		}
+	}
+	if _, n, err := bridge.Split(bufio.ScanWords)().Decode([]byte("  ")); n != 2 || err != nil {
+		t.Errorf("blanks: %d, %v", n, err)
+	}
 }
