@@ -10,8 +10,13 @@ import (
 	"time"
 )
 
-// packetQueue is how many packets of one address may wait for its handler.
-const packetQueue = 16
+const (
+	// packetQueue is how many packets of one address may wait for its handler.
+	packetQueue = 16
+	// packetBytes is how many bytes may wait of all addresses together: anybody can
+	// send from as many addresses as he likes.
+	packetBytes = 16 << 20
+)
 
 // ServePacket takes packets from pc until Close, or pc's error. An address is a
 // Conn: its packets are handled in order, and a handler that names the identity
@@ -117,17 +122,24 @@ func (s *Server) packet(pc net.PacketConn, peers map[string]*Conn, addr net.Addr
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.heard = time.Now()
+	if len(b) == 0 {
+		return // a sign of life at most
+	}
 	if c.heard.Unix() != c.second {
 		c.second, c.count = c.heard.Unix(), 0
 	}
-	if c.count++; c.count > s.MaxRate || len(c.packets) >= packetQueue {
+	c.count++
+	if c.closed || c.count > s.MaxRate || len(c.packets) >= packetQueue || s.waiting.Load()+int64(len(b)) > packetBytes {
 		s.dropped.Add(1)
 		return
 	}
-	c.packets = append(c.packets, append([]byte(nil), b...))
-	if !c.running && !c.closed {
-		c.running = s.spawn(c.work)
+	if !c.running {
+		if c.running = s.spawn(c.work); !c.running {
+			return
+		}
 	}
+	s.waiting.Add(int64(len(b)))
+	c.packets = append(c.packets, append([]byte(nil), b...))
 }
 
 // spawn runs f unless the Server is closed.
@@ -141,21 +153,47 @@ func (s *Server) spawn(f func()) bool {
 	return true
 }
 
-// work handles the packets that wait and ends.
+// work handles the packets that wait and ends. A connection that panicked is closed,
+// and keeps none.
 func (c *Conn) work() {
+	defer c.forgetPackets()
 	defer c.recovered()
 	for {
-		c.mu.Lock()
-		if len(c.packets) == 0 || c.closed {
-			c.packets, c.running = nil, false
-			c.mu.Unlock()
+		b := c.nextPacket()
+		if b == nil {
 			return
 		}
-		b := c.packets[0]
-		c.packets = c.packets[1:]
-		c.mu.Unlock()
 		if _, err := c.decode(b); err != nil {
 			c.Close(err)
 		}
 	}
+}
+
+// nextPacket returns the oldest packet that waits, and nil when none does or the
+// connection ended: the next one needs a new goroutine then.
+func (c *Conn) nextPacket() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.packets) == 0 || c.closed {
+		c.running = false
+		return nil
+	}
+	b := c.packets[0]
+	c.packets[0] = nil
+	c.packets = c.packets[1:]
+	c.s.waiting.Add(-int64(len(b)))
+	return b
+}
+
+// forgetPackets drops what waits for a connection that ended.
+func (c *Conn) forgetPackets() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		return // a newer goroutine may be at work
+	}
+	for _, b := range c.packets {
+		c.s.waiting.Add(-int64(len(b)))
+	}
+	c.packets = nil
 }

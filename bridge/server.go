@@ -89,7 +89,8 @@ type Server struct {
 	// 64 KiB. A longer one ends the connection; a longer packet is dropped.
 	MaxMessage int
 	// MaxConns is how many connections, or addresses with UDP, are served at once;
-	// zero is 20,000. Further ones are closed, packets dropped.
+	// zero is 20,000. Further ones are closed, packets dropped. Of UDP 16 packets of one
+	// address and 16 MiB of all may wait for the handler.
 	MaxConns int
 	// MaxRate is how many messages a second one connection may send; zero is 100.
 	// TCP is read no faster; packets of UDP beyond are dropped.
@@ -114,8 +115,9 @@ type Server struct {
 	closed bool
 	work   sync.WaitGroup
 
-	// dropped counts packets of UDP nobody had room for.
-	dropped atomic.Int64
+	// dropped counts packets of UDP nobody had room for, waiting the bytes of those that
+	// wait for their handlers.
+	dropped, waiting atomic.Int64
 }
 
 func (s *Server) init() error {

@@ -475,3 +475,72 @@ func TestSplit(t *testing.T) {
 		t.Errorf("blanks: %d, %v", n, err)
 	}
 }
+
+// packets is a socket that has what it is given.
+type packets struct {
+	net.PacketConn
+	in chan packet
+}
+
+type packet struct {
+	from string
+	n    int
+}
+
+func (p *packets) SetReadDeadline(time.Time) error { return nil }
+
+func (p *packets) ReadFrom(b []byte) (int, net.Addr, error) {
+	got, ok := <-p.in
+	if !ok {
+		return 0, nil, net.ErrClosed
+	}
+	return got.n, &net.UnixAddr{Name: got.from}, nil
+}
+
+// Packets that wait for handlers are bounded over all addresses together.
+func TestPacketsWaiting(t *testing.T) {
+	h := iottest.NewHub(t)
+	hold, handled := make(chan struct{}), make(chan struct{}, 400)
+	s := newServer(t, h, devices(t, h, 1), func(s *bridge.Server) {
+		s.Decoder, s.Encoder = nil, nil
+		s.Handler = bridge.HandlerFunc(func(_ context.Context, c *bridge.Conn, m any) error {
+			<-hold
+			handled <- struct{}{}
+			if len(m.([]byte)) == 1 {
+				panic("at the wrong moment")
+			}
+			return nil
+		})
+	})
+	pc := &packets{in: make(chan packet)}
+	served := make(chan error, 1)
+	go func() { served <- s.ServePacket(pc) }()
+	const addresses, each, size = 30, 15, 60_000
+	for i := range addresses {
+		for range each {
+			pc.in <- packet{fmt.Sprint(i), size}
+		}
+	}
+	pc.in <- packet{"0", 1}
+	bound := 16<<20/size + addresses // and one of each address in its handler
+	if d := int(s.Dropped()); d < addresses*each-bound || d > addresses*each-bound+addresses+1 {
+		t.Errorf("%d of %d packets dropped, about %d may wait", d, addresses*each, bound)
+	}
+	close(hold)
+	dropped := int(s.Dropped())
+	for range addresses*each + 1 - dropped {
+		<-handled
+	}
+	for i := range 280 { // there is room again for as many
+		pc.in <- packet{fmt.Sprint("new ", i), size}
+		<-handled
+	}
+	if d := int(s.Dropped()); d != dropped {
+		t.Errorf("%d more dropped", d-dropped)
+	}
+	pc.in <- packet{"new 0", 0} // nothing stops at an empty one
+	pc.in <- packet{"new 0", size}
+	<-handled
+	close(pc.in)
+	<-served
+}

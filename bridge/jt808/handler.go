@@ -153,8 +153,7 @@ func (h *Handler) Serve(ctx context.Context, c *bridge.Conn, m any) error {
 		return fmt.Errorf("%w: %s over the connection of %s", bridge.ErrForeign, f.Phone, l.phone)
 	}
 	if parts {
-		l.gaps.watch(ctx, p)
-		return nil
+		return l.begun(ctx, p)
 	}
 	return l.serve(ctx, f)
 }
@@ -247,6 +246,19 @@ func (l *link) partsAgain(ctx context.Context, f *Frame) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// begun waits for the parts of a message. Who did not authenticate sends none: they
+// would be memory for strangers.
+func (l *link) begun(ctx context.Context, p *Parts) error {
+	if l.c.Session() == nil {
+		p.Drop()
+		h := p.Frame()
+		h.Serial = p.last()
+		return l.answer(ctx, &h, Failed)
+	}
+	l.gaps.watch(ctx, p)
 	return nil
 }
 

@@ -285,3 +285,29 @@ func TestPartsBound(t *testing.T) {
 		t.Errorf("%+v", whole)
 	}
 }
+
+// Before a terminal authenticated, nothing of it is kept.
+func TestPartsOfStrangers(t *testing.T) {
+	_, _, s := serve(t, &jt808.Handler{}, "1")
+	nc, err := net.Dial("tcp", s.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
+	r := &rawTerminal{t, nc, bufio.NewReader(nc)}
+	parts := (&jt808.Frame{ID: jt808.BatchID, Version: jt808.V2019, Phone: "1", Serial: 10, Body: batch(t)}).Split()
+	for i := range parts {
+		b, err := parts[i].Append(nil)
+		if err == nil {
+			_, err = nc.Write(b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := jt808.ParseAnswer(r.next().Body)
+		if diff := cmp.Diff(jt808.Answer{Serial: 12, ID: jt808.BatchID, Result: jt808.Failed}, a); diff != "" || err != nil {
+			t.Errorf("part %d: %s %v", i, diff, err)
+		}
+	}
+}
