@@ -68,13 +68,19 @@ func (h *Handler) publish(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusBadRequest, "x-qos is 0 or 1")
 		return
 	}
+	if !c.place(r) { // before a byte of the body takes memory
+		fail(w, http.StatusGone, "no such connection")
+		return
+	}
 	payload, ok := h.body(w, r)
 	if !ok {
+		<-c.window
 		return
 	}
 	m := iot.Message{Topic: r.URL.Path[len(pathPublish)-1:], Payload: payload, QoS: qos}
 	result := make(chan outcome, 1)
 	if !c.enter(r, func() { c.receive(r, m, result) }) {
+		<-c.window
 		fail(w, http.StatusGone, "no such connection")
 		return
 	}
@@ -92,6 +98,18 @@ func (h *Handler) publish(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// place waits for a place in the window. It reports false when the connection or the
+// request ended first.
+func (c *channel) place(r *http.Request) bool {
+	select {
+	case c.window <- struct{}{}:
+		return true
+	case <-c.ended:
+	case <-r.Context().Done():
+	}
+	return false
+}
+
 // enter calls f when it is this request's turn. It reports false when the
 // connection or the request ended first.
 func (c *channel) enter(r *http.Request, f func()) bool {
@@ -107,15 +125,9 @@ func (c *channel) enter(r *http.Request, f func()) bool {
 	return true
 }
 
-// receive hands a message to the platform, when there is a place in the window.
+// receive hands a message to the platform. Its place in the window is free again when
+// that is done.
 func (c *channel) receive(r *http.Request, m iot.Message, result chan<- outcome) {
-	select {
-	case c.window <- struct{}{}:
-	case <-c.ended:
-		return
-	case <-r.Context().Done():
-		return
-	}
 	done := func(id int64, answers []iot.Message, err error) {
 		<-c.window
 		for _, a := range answers {
@@ -171,6 +183,11 @@ func (h *Handler) subscribe(w http.ResponseWriter, r *http.Request) {
 	if c == nil {
 		return
 	}
+	if !c.place(r) {
+		fail(w, http.StatusGone, "no such connection")
+		return
+	}
+	defer func() { <-c.window }()
 	raw, ok := h.body(w, r)
 	if !ok {
 		return
