@@ -46,7 +46,8 @@ func (b *Bucket) Take() bool {
 	return true
 }
 
-// Wait takes n tokens and waits until they are there, or ctx ends.
+// Wait takes n tokens and waits until they are there, or ctx ends, when it gives them
+// back.
 func (b *Bucket) Wait(ctx context.Context, n int) error {
 	if b == nil {
 		return nil
@@ -59,7 +60,13 @@ func (b *Bucket) Wait(ctx context.Context, n int) error {
 	if missing <= 0 {
 		return nil
 	}
-	return Sleep(ctx, time.Duration(missing/b.rate*float64(time.Second)))
+	err := Sleep(ctx, time.Duration(missing/b.rate*float64(time.Second)))
+	if err != nil {
+		b.mu.Lock()
+		b.tokens += float64(n)
+		b.mu.Unlock()
+	}
+	return err
 }
 
 // Sleep waits for d or the end of ctx.

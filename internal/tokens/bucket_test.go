@@ -27,8 +27,14 @@ func TestBucket(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if err := b.Wait(ctx, 5); err == nil {
-			t.Error("did not wait")
+		for range 100 {
+			if err := b.Wait(ctx, 5); err == nil {
+				t.Error("did not wait")
+			}
+		}
+		start = time.Now()
+		if err := b.Wait(t.Context(), 5); err != nil || time.Since(start) > 500*time.Millisecond {
+			t.Errorf("%v after %v: who gave up took the tokens of others", err, time.Since(start))
 		}
 		none := tokens.New(-1)
 		if !none.Take() || none.Wait(t.Context(), 1000) != nil {
