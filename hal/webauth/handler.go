@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/alink"
@@ -181,7 +182,7 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request) {
 // preAuth serves the pre-authentication (wire facts section 4.1).
 func (h *Handler) preAuth(w http.ResponseWriter, r *http.Request) {
 	params, ok := form(w, r)
-	if !ok || params["clientid"].Value == "" || len(params["clientid"].Value) > auth.MaxClientID || !h.fresh(params["timestamp"].Value) {
+	if !ok || params["clientid"].Value == "" || utf8.RuneCountInString(params["clientid"].Value) > auth.MaxClientID || !h.fresh(params["timestamp"].Value) {
 		h.fail(w, alink.CodeBadParams)
 		return
 	}

@@ -133,6 +133,8 @@ func TestCodes(t *testing.T) {
 		{"unknown device", "/auth/devicename", sign(labSecret, "productKey", lab.Product, "deviceName", "nobody", "clientId", "c"), 5001, 401},
 		{"wrong sign", "/auth/devicename", sign("guess", "productKey", lab.Product, "deviceName", lab.Name, "clientId", "c"), 401, 401},
 		{"replayed", "/auth/devicename", sign(labSecret, "productKey", lab.Product, "deviceName", lab.Name, "clientId", "c", "timestamp", old), 460, 460},
+		{"longest client id", "/auth/devicename", sign(labSecret, "productKey", lab.Product, "deviceName", lab.Name, "clientId", strings.Repeat("\u706f", 64)), 200, 200},
+		{"longer client id", "/auth/devicename", sign(labSecret, "productKey", lab.Product, "deviceName", lab.Name, "clientId", strings.Repeat("x", 65)), 460, 460},
 		{"bootstrap without a name", "/auth/bootstrap", "productKey=x", 460, 460},
 	} {
 		for _, hide := range []bool{false, true} {
