@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	iot "github.com/openalink/iot"
 	"github.com/openalink/iot/device"
@@ -28,6 +29,8 @@ type member struct {
 	sending bool          // an outbox has it
 	room    chan struct{} // closed when the queue shrinks; nil when nobody waits
 	accepts bool          // messages: since a session opened, until what waits was dropped
+	leaving bool          // a goroutine waits for its end, until lingers
+	lingers time.Time
 }
 
 // member returns that of an identity, a new one if there is none.
@@ -211,14 +214,19 @@ func (m *member) logout(b *Bridge, cause error) {
 }
 
 // leave ends the login of a device whose session ended: at once when nothing
-// waits, else when all is sent or Linger is over.
+// waits, else when all is sent or Linger is over. A device that comes and goes has
+// one of it, which waits from when it went last.
 func (b *Bridge) leave(m *member) {
-	ctx := b.ctx
-	if b.cfg.Linger > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, b.cfg.Linger)
-		defer cancel()
+	if !m.leave(b.cfg.Linger) {
+		return
+	}
+	for until := m.lingering(); !until.IsZero(); until = m.lingering() {
+		ctx, cancel := context.WithDeadline(b.ctx, until)
 		m.drain(ctx)
+		cancel()
+		if b.ctx.Err() != nil {
+			return
+		}
 	}
 	if m.take(b.ctx) != nil {
 		return
@@ -229,6 +237,28 @@ func (b *Bridge) leave(m *member) {
 	}
 	m.logout(b, ErrOffline)
 	b.forgetIdle(m)
+}
+
+// leave notes that the device went, and reports whether nobody waits for its end yet.
+func (m *member) leave(linger time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lingers = time.Now().Add(max(linger, 0))
+	first := !m.leaving
+	m.leaving = true
+	return first
+}
+
+// lingering returns until when to wait for the queue, and the zero time when there is
+// nothing to wait for any more.
+func (m *member) lingering() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.queue) > 0 && time.Now().Before(m.lingers) {
+		return m.lingers
+	}
+	m.leaving = false
+	return time.Time{}
 }
 
 // move brings a member from a lost gateway to another, with its queue.

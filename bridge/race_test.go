@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -260,6 +261,35 @@ func TestLookupFails(t *testing.T) {
 		ids.err = nil
 		if err := b.Publish(t.Context(), "0", value(2)); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// A device that comes and goes while the platform is away costs one goroutine, and
+// lingers from when it went last.
+func TestComesAndGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := iottest.NewHub(t)
+		ids := devices(t, h, 1)
+		b := newBridge(t, bridge.Config{Gateways: gateways(t, h, "g", 1), Identities: ids, Linger: time.Minute})
+		online(t, b, "0", bridge.SessionOptions{})
+		away(t, h, "gateway-g0")
+		waiting := b.PublishAsync(t.Context(), "0", value(1))
+		before := runtime.NumGoroutine()
+		for range 100 {
+			s, _ := online(t, b, "0", bridge.SessionOptions{Heartbeat: 500 * time.Millisecond})
+			<-s.Done() // nothing is heard of it
+		}
+		synctest.Wait()
+		if more := runtime.NumGoroutine() - before; more > 10 {
+			t.Errorf("%d goroutines more", more)
+		}
+		gone := time.Now()
+		if err := waiting.Wait(t.Context()); !errors.Is(err, bridge.ErrOffline) || time.Since(gone) != time.Minute {
+			t.Errorf("%v after %v", err, time.Since(gone))
+		}
+		if st := b.Stats(); st.Sessions != 0 || st.Waiting != 0 {
+			t.Errorf("%+v", st)
 		}
 	})
 }

@@ -112,7 +112,6 @@ type link struct {
 	version Version
 	rev     uint8
 	phone   string
-	gaps    *gaps
 
 	mu     sync.Mutex
 	serial uint16
@@ -127,9 +126,7 @@ func waitFor(serial uint16) uint32 { return uint32(serial) }
 func waitForID(id ID) uint32 { return 1<<16 | uint32(id) }
 
 func (h *Handler) link(c *bridge.Conn, f *Frame) *link {
-	l := &link{c: c, h: h, phone: f.Phone, version: f.Version, rev: f.Revision, waits: make(map[uint32]chan *Frame)}
-	l.gaps = newGaps(h.PartsWait, l.askParts, l.lostParts)
-	return l
+	return &link{c: c, h: h, phone: f.Phone, version: f.Version, rev: f.Revision, waits: make(map[uint32]chan *Frame)}
 }
 
 // Serve implements bridge.Handler.
@@ -258,7 +255,7 @@ func (l *link) begun(ctx context.Context, p *Parts) error {
 		h.Serial = p.last()
 		return l.answer(ctx, &h, Failed)
 	}
-	l.gaps.watch(ctx, p)
+	newGaps(l.h.PartsWait, l.askParts, l.lostParts).watch(ctx, p)
 	return nil
 }
 
