@@ -19,7 +19,9 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/openalink/iot/bridge"
@@ -211,44 +213,100 @@ func TestUnmappedAndOffline(t *testing.T) {
 	}
 }
 
-// One that floods is slowed to its rate; the others notice nothing.
-func TestFlood(t *testing.T) {
-	h := iottest.NewHub(t)
-	s := newServer(t, h, devices(t, h, 2), func(s *bridge.Server) { s.MaxRate = 50 })
-	flood, other := dial(t, s, 0), dial(t, s, 0)
-	other.send(frame("login 1"))
-	other.want("in")
-	flood.send(frame("login 0"))
-	flood.want("in")
-	start := time.Now()
-	for i := range 120 {
-		flood.send(frame(fmt.Sprint(i)))
-	}
-	other.send(frame("hello"))
-	other.want("hello")
-	if d := time.Since(start); d > 900*time.Millisecond {
-		t.Errorf("the other waited %v", d)
-	}
-	for i := range 120 {
-		flood.want(fmt.Sprint(i))
-	}
-	if d := time.Since(start); d < time.Second {
-		t.Errorf("120 messages took %v at 50 a second", d)
+// pipes is a listener inside the process, so that time may be virtual.
+type pipes struct {
+	in   chan net.Conn
+	done chan struct{}
+	once sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case nc := <-p.in:
+		return nc, nil
+	case <-p.done:
+		return nil, net.ErrClosed
 	}
 }
 
-func TestTooManyAndIdle(t *testing.T) {
-	h := iottest.NewHub(t)
-	s := newServer(t, h, devices(t, h, 2), func(s *bridge.Server) {
-		s.MaxConns, s.IdleTimeout, s.LoginTimeout = 2, 500*time.Millisecond, 200*time.Millisecond
+func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+// servePipes is newServer over pipes, and how to connect to it.
+func servePipes(t *testing.T, h *iottest.Hub, ids bridge.Map, s *bridge.Server) (dial func() *peer) {
+	t.Helper()
+	s.Bridge = newBridge(t, bridge.Config{Gateways: gateways(t, h, "g", 1), Identities: ids})
+	s.Handler = bridge.HandlerFunc(serveFramed)
+	s.Decoder, s.Encoder = func() bridge.Decoder { return framed{} }, func() bridge.Encoder { return framed{} }
+	l := &pipes{in: make(chan net.Conn), done: make(chan struct{})}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	t.Cleanup(func() {
+		if err := errors.Join(s.Close(), <-served); !errors.Is(err, bridge.ErrClosed) {
+			t.Errorf("served: %v", err)
+		}
 	})
-	stranger, idle := dial(t, s, 0), dial(t, s, 0)
-	idle.send(frame("login 0"))
-	idle.want("in")
-	dial(t, s, 0).wantEnd() // a third
-	stranger.wantEnd()
-	idle.wantEnd()
-	eventually(t, "logged out", func() bool { return h.Connected() == 1 })
+	return func() *peer {
+		device, server := net.Pipe()
+		t.Cleanup(func() { _ = device.Close() })
+		l.in <- server
+		return &peer{device, t}
+	}
+}
+
+// One that floods is slowed to its rate; the others notice nothing.
+func TestFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := iottest.NewHub(t)
+		dial := servePipes(t, h, devices(t, h, 2), &bridge.Server{MaxRate: 50})
+		flood, other := dial(), dial()
+		other.send(frame("login 1"))
+		other.want("in")
+		flood.send(frame("login 0"))
+		flood.want("in")
+		start := time.Now()
+		go func() {
+			for i := range 120 {
+				flood.send(frame(fmt.Sprint(i)))
+			}
+		}()
+		for i := range 40 {
+			flood.want(fmt.Sprint(i))
+		}
+		other.send(frame("hello"))
+		other.want("hello")
+		if d := time.Since(start); d != 0 {
+			t.Errorf("the other waited %v", d)
+		}
+		for i := range 80 {
+			flood.want(fmt.Sprint(40 + i))
+		}
+		if d := time.Since(start); d < time.Second || d > 2*time.Second {
+			t.Errorf("120 messages took %v at 50 a second", d)
+		}
+	})
+}
+
+func TestTooManyAndIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := iottest.NewHub(t)
+		dial := servePipes(t, h, devices(t, h, 2), &bridge.Server{MaxConns: 2, IdleTimeout: 5 * time.Minute, LoginTimeout: time.Minute})
+		start := time.Now()
+		stranger, idle := dial(), dial()
+		idle.send(frame("login 0"))
+		idle.want("in")
+		ended := func(name string, p *peer, want time.Duration) {
+			t.Helper()
+			p.wantEnd()
+			if d := time.Since(start).Round(time.Second); d != want { // a login takes a little
+				t.Errorf("%s ended after %v", name, d)
+			}
+		}
+		ended("the third", dial(), 0)
+		ended("the stranger", stranger, time.Minute)
+		ended("the idle one", idle, 5*time.Minute)
+		eventually(t, "logged out", func() bool { return h.Connected() == 1 })
+	})
 }
 
 func TestServerTLS(t *testing.T) {

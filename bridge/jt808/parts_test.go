@@ -21,8 +21,13 @@ import (
 	"github.com/openalink/iot/hub"
 )
 
-// soon is how long the tests wait for parts; nothing fails when it is too short.
-const soon = 20 * time.Millisecond
+const (
+	// soon is how long to wait for parts that never come.
+	soon = 20 * time.Millisecond
+	// patient is how long to wait for those that do: four times it, in all, must do on
+	// a busy machine.
+	patient = time.Second
+)
 
 // batch is the body of a batch in three parts.
 func batch(t *testing.T) []byte {
@@ -41,7 +46,7 @@ func batch(t *testing.T) []byte {
 // Parts that were lost are asked for, and the message arrives as if none was.
 func TestPartsAskedAgain(t *testing.T) {
 	for _, v := range []jt808.Version{jt808.V2013, jt808.V2019} {
-		p, ids, s := serve(t, &jt808.Handler{PartsWait: soon}, "1")
+		p, ids, s := serve(t, &jt808.Handler{PartsWait: patient}, "1")
 		lost := map[uint16]bool{}
 		term := &jt808.Terminal{Phone: "1", Version: v, Lose: func(f *jt808.Frame) bool {
 			first := f.Index > 1 && !lost[f.Index] // the second and third, once each
@@ -199,7 +204,7 @@ func TestTerminalAsksForParts(t *testing.T) {
 	}
 	defer l.Close()
 	heard := make(chan jt808.Text, 1)
-	term := &jt808.Terminal{Phone: "1", Version: jt808.V2019, PartsWait: soon, Text: func(x jt808.Text) { heard <- x }}
+	term := &jt808.Terminal{Phone: "1", Version: jt808.V2019, PartsWait: patient, Text: func(x jt808.Text) { heard <- x }}
 	dialled := make(chan error, 1)
 	go func() { dialled <- term.Dial(context.Background(), l.Addr().String()) }()
 	nc, err := l.Accept()
