@@ -102,7 +102,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer h.recovered(w, r)
 	switch {
 	case r.Method != http.MethodPost:
-		fail(w, CodeCommon)
+		h.refuse(w, r, CodeCommon)
 	case r.URL.Path == pathAuth:
 		h.login(w, r)
 	default:
@@ -118,16 +118,33 @@ func (h *Handler) recovered(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// refuse answers a request whose body nobody looks at. Over HTTP/2 it is let by first,
+// if it is no longer than one may be: net/http resets a stream whose end it has not
+// seen, and there are clients that lose the answer by that. Over HTTP/1 net/http lets it
+// by itself.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, c Code) {
+	if r.ProtoMajor >= 2 && r.ContentLength <= int64(h.cfg.MaxBody) && r.Header.Get("Expect") == "" {
+		h.limitTime(w, r)
+		_, _ = io.CopyN(io.Discard, r.Body, int64(h.cfg.MaxBody)) // whatever comes of it
+	}
+	fail(w, c)
+}
+
+// limitTime bounds how long a body may take.
+func (h *Handler) limitTime(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		// What does not support deadlines has none: a recorder in a test.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.cfg.ReadTimeout))
+	}
+}
+
 // body reads a body of at most limit bytes into b; it takes no more memory than
 // twice what arrives.
 func (h *Handler) body(w http.ResponseWriter, r *http.Request, b *bytes.Buffer, limit int) bool {
 	if r.ContentLength > int64(limit) {
 		return false
 	}
-	if r.ContentLength != 0 {
-		// What does not support deadlines has none: a recorder in a test.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(h.cfg.ReadTimeout))
-	}
+	h.limitTime(w, r)
 	_, err := b.ReadFrom(io.LimitReader(r.Body, int64(limit)+1))
 	return err == nil && b.Len() <= limit
 }

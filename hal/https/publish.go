@@ -56,7 +56,7 @@ func (h *Handler) recycle(x *exchange) {
 func (h *Handler) publish(w http.ResponseWriter, r *http.Request) {
 	token := r.Header.Get("password")
 	if token == "" {
-		fail(w, CodeTokenNull)
+		h.refuse(w, r, CodeTokenNull)
 		return
 	}
 	x := h.exchange()
@@ -69,12 +69,12 @@ func (h *Handler) publish(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) carry(w http.ResponseWriter, r *http.Request, token string, x *exchange) bool {
 	topic := r.URL.Path[len(pathTopic)-1:]
 	if len(topic) == 1 || r.ContentLength > int64(h.cfg.MaxBody) {
-		fail(w, CodeParam)
+		h.refuse(w, r, CodeParam)
 		return true
 	}
 	session, err := h.enter(r, token) // before a byte of the body takes memory
 	if err != nil {
-		fail(w, tokenCode(err))
+		h.refuse(w, r, tokenCode(err))
 		return true
 	}
 	if !h.body(w, r, &x.body, h.cfg.MaxBody) {
