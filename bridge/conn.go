@@ -141,8 +141,8 @@ func (c *Conn) Publish(ctx context.Context, m Message) *Result {
 	return c.s.Bridge.PublishAsync(ctx, s.identity, m)
 }
 
-// Send implements Channel: it writes a message with the Server's Encoder, []byte
-// as they are without one. A write that takes longer than WriteTimeout ends the
+// Send implements Channel: it writes a message with the Server's Encoder, []byte and
+// string as they are without one. A write that takes longer than WriteTimeout ends the
 // connection.
 func (c *Conn) Send(ctx context.Context, m any) error {
 	c.write.Lock()
@@ -176,11 +176,13 @@ func (c *Conn) encode(m any) ([]byte, error) {
 	if c.enc != nil {
 		return c.enc.Append(nil, m)
 	}
-	b, ok := m.([]byte)
-	if !ok {
-		return nil, fmt.Errorf("bridge: cannot encode %T without an Encoder", m)
+	switch m := m.(type) {
+	case []byte:
+		return m, nil
+	case string:
+		return []byte(m), nil
 	}
-	return b, nil
+	return nil, fmt.Errorf("bridge: cannot encode %T without an Encoder", m)
 }
 
 // Close implements Channel: it ends the connection, and its session. It returns

@@ -16,7 +16,7 @@
 // Three things make one, as the example of lines shows whole:
 //
 //   - a Decoder that cuts messages out of the stream: Split with a function of package
-//     bufio, or one of your own; and an Encoder, unless you send []byte;
+//     bufio, or one of your own; and an Encoder, unless you send []byte or string;
 //   - a Handler. It calls Conn.Online with the identity, once the device has told it,
 //     and Conn.Publish with Properties or an Event made of a message. Table maps fields
 //     to properties;

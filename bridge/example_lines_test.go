@@ -34,7 +34,7 @@ func (heaters) Serve(ctx context.Context, c *bridge.Conn, m any) error {
 		if err != nil {
 			return err // ends the connection
 		}
-		return c.Send(ctx, []byte("WELCOME\n"))
+		return c.Send(ctx, "WELCOME\n")
 	case "TEMP":
 		degrees, err := strconv.ParseFloat(arg, 64)
 		if err != nil {
@@ -44,7 +44,7 @@ func (heaters) Serve(ctx context.Context, c *bridge.Conn, m any) error {
 		c.Publish(ctx, bridge.Properties(map[string]any{"Temperature": degrees}))
 		return nil
 	case "PING":
-		return c.Send(ctx, []byte("PONG\n"))
+		return c.Send(ctx, "PONG\n")
 	}
 	return fmt.Errorf("heaters: no such line: %q", verb)
 }
@@ -58,7 +58,7 @@ func down(ctx context.Context, r *bridge.Request) (any, error) {
 	if err := json.Unmarshal(r.Params, &set); err != nil {
 		return nil, err
 	}
-	return nil, r.Session.Channel().Send(ctx, fmt.Appendf(nil, "TARGET %g\n", set.Target))
+	return nil, r.Session.Channel().Send(ctx, fmt.Sprintf("TARGET %g\n", set.Target))
 }
 
 // A whole program: a protocol of its own over TCP.

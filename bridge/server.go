@@ -63,8 +63,8 @@ const DefaultPort = 9123
 type Server struct {
 	Bridge  *Bridge
 	Handler Handler
-	// Decoder and Encoder make those of a connection. Nil ones take and give bytes
-	// as they come.
+	// Decoder and Encoder make those of a connection. Nil ones take []byte as they come
+	// and give []byte and string as they are.
 	Decoder func() Decoder
 	Encoder func() Encoder
 

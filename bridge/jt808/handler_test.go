@@ -160,6 +160,46 @@ func waitFor(t testing.TB, ok func() bool) {
 	}
 }
 
+// The standard lets terminals use UDP too: a packet is a frame.
+func TestUDP(t *testing.T) {
+	p, ids, tcp := serve(t, &jt808.Handler{}, "1")
+	s := &bridge.Server{
+		Bridge: tcp.Bridge, Handler: tcp.Handler, Decoder: jt808.NewDecoder, Encoder: jt808.NewEncoder,
+		ListenType: bridge.UDP, Address: "127.0.0.1", Ports: []int{0},
+	}
+	if err := s.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	nc, err := net.Dial("udp", s.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
+	where, err := jt808.Location{Latitude: 30.5, Longitude: 120, Time: time.Now()}.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []struct {
+		id   jt808.ID
+		body []byte
+	}{{jt808.AuthenticateID, []byte("1")}, {jt808.LocationID, where}} {
+		if _, err := nc.Write(frame(t, m.id, "1", m.body)); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 1500)
+		n, err := nc.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := jt808.ParseAnswer(one(t, b[:n]).Body); err != nil || a.ID != m.id || a.Result != jt808.Done {
+			t.Errorf("%+v %v", a, err)
+		}
+	}
+	waitFor(t, func() bool { return p.Values(ids["1"].Device)["Latitude"] == "30.5" })
+}
+
 // Who does not know the code, or speaks for another, is out; others stay.
 func TestThieves(t *testing.T) {
 	_, _, s := serve(t, &jt808.Handler{Secret: []byte("hush")}, "1", "2")
