@@ -295,7 +295,7 @@ func TestPanel(t *testing.T) {
 	if a, err := p.InvokeService(t.Context(), id, "read", read, hub.CallOptions{}); err != nil || string(a.Data) != want {
 		t.Errorf("%s %v", a.Data, err)
 	}
-	read = map[string]any{"Type": gb26875.Operation, "Records": 2, "Since": 1700000000000}
+	read = map[string]any{"Type": gb26875.Operation, "Records": 2, "Since": int64(1700000000000)}
 	want = `{"Objects":[{"At":1700000000000,"Flags":1,"Operator":0},{"At":1700000000000,"Flags":2,"Operator":0}]}`
 	if a, err := p.InvokeService(t.Context(), id, "read", read, hub.CallOptions{}); err != nil || string(a.Data) != want {
 		t.Errorf("%s %v", a.Data, err)
