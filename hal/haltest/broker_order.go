@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	iot "github.com/openalink/iot"
@@ -17,6 +18,7 @@ var brokerOrderCases = []brokerContract{
 	{"AcknowledgedAfterDone", brokerAckAfterDone},
 	{"NotKeptComesAgain", brokerNotKept},
 	{"WaitsWhileNobodyConsumes", brokerAway},
+	{"WaitingOfTheGoneLeaveRoom", brokerLeaveRoom},
 	{"AnswersFollowInOrder", brokerAnswers},
 	{"OddAnswers", brokerOddAnswers},
 }
@@ -111,6 +113,45 @@ func brokerAway(f *brokerFixture) {
 		d.received(fmt.Sprint(i)).Done(nil, nil)
 	}
 	d.alive()
+}
+
+// busy makes a session hold its first message until it is closed.
+func busy(s *FakeSession, entered chan<- struct{}) {
+	over := make(chan struct{})
+	s.OnClose = func(hal.Cause) { close(over) }
+	s.OnReceive = func(ctx context.Context, _ iot.Message, done func([]iot.Message, error)) {
+		entered <- struct{}{}
+		select {
+		case <-over:
+		case <-ctx.Done():
+		}
+		done(nil, hal.ErrGone)
+	}
+}
+
+// brokerLeaveRoom: what nobody will take does not stay in the broker's window. More
+// of it than that has room for stops nobody else.
+func brokerLeaveRoom(f *brokerFixture) {
+	entered := make(chan struct{}, recorded)
+	f.setup(func(s *FakeSession) {
+		if strings.HasPrefix(s.Request.UserName, "victim-") {
+			busy(s, entered)
+		}
+	})
+	other := f.device("other")
+	const each = 5
+	for k := range 6 {
+		victim := f.device(fmt.Sprint("victim-", k))
+		for i := range each {
+			victim.post(fmt.Sprint(i))
+		}
+		receive(f, entered, "the first message")
+		other.post("barrier") // the consumer has the others, too
+		other.received("barrier").Done(nil, nil)
+		victim.session.Request.Link.Close(hal.CauseKicked)
+		victim.ended()
+	}
+	other.alive()
 }
 
 // answering has sessions answer each message with its payload.

@@ -45,7 +45,7 @@ func brokerPanicReceive(f *brokerFixture) {
 		s.OnReceive = func(context.Context, iot.Message, func([]iot.Message, error)) { panic("by the test") }
 	})
 	victim := f.device("victim")
-	victim.post("x")
+	_ = victim.Publish(f.soon(), iot.Message{Topic: brokerTopic("victim", "up"), QoS: iot.AtLeastOnce}) // the end may come first
 	victim.session.Closed(f)
 	victim.ended()
 	bystander.alive()

@@ -10,8 +10,15 @@
 //		})
 //	}
 //
-// A door on somebody else's broker leaves out what that cannot do, case by case and
-// with a reason, by LeaveOut.
+// A door on a broker that a program embeds leaves out what that cannot do, case by
+// case and with a reason, by LeaveOut. One behind somebody else's broker, which owns
+// the connections, passes TestBehindBroker:
+//
+//	func TestContract(t *testing.T) {
+//		haltest.TestBehindBroker(t, func(t *testing.T, a hal.Access) haltest.Broker {
+//			return openMyBroker(t, a)
+//		})
+//	}
 //
 // The fakes stand for a platform in other tests too: FakeAccess accepts every
 // client, and its sessions record what they are told and leave the dones to

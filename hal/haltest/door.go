@@ -25,8 +25,8 @@ type Door interface {
 // Opener opens a door for a. TestFrontDoor closes it.
 type Opener func(t *testing.T, a hal.Access) Door
 
-// TestFrontDoor is what every MQTT front door must do. A door on somebody else's
-// broker may leave cases out, each with its reason.
+// TestFrontDoor is what every MQTT front door must do. A door on a broker of others
+// that a program embeds may leave cases out, each with its reason.
 func TestFrontDoor(t *testing.T, open func(t *testing.T, a hal.Access) Door, options ...Option) {
 	left := leftOut(options)
 	defer left.check(t)

@@ -8,10 +8,13 @@ import (
 	"io"
 	"testing"
 
+	"github.com/openalink/iot/auth"
 	"github.com/openalink/iot/hal"
 	"github.com/openalink/iot/hal/haltest"
 	"github.com/openalink/iot/hal/mem"
+	"github.com/openalink/iot/hal/mqtt"
 	"github.com/openalink/iot/hal/mqttd"
+	"github.com/openalink/iot/hal/webhook"
 )
 
 // A test of a front door opens it for the Access it is given.
@@ -25,6 +28,33 @@ func ExampleTestFrontDoor() {
 }
 
 func openMyDoor(*testing.T, hal.Access) haltest.Door { return nil }
+
+// myBroker is a broker of others with a webhook behind it.
+type myBroker struct {
+	*webhook.Server // answers the broker's questions, and has Dropped
+	url             string
+}
+
+func (b *myBroker) Transport() hal.Transport { return mqtt.New(b.url) }
+
+func (b *myBroker) Consume(ctx context.Context, subscribed func()) error {
+	return b.Server.Consume(ctx, webhook.Consumer{URL: b.url, UserName: "platform", Subscribed: subscribed})
+}
+
+// A test of a door behind a broker says how devices come and how messages are taken.
+func ExampleTestBehindBroker() {
+	_ = func(t *testing.T) {
+		haltest.TestBehindBroker(t, func(t *testing.T, a hal.Access) haltest.Broker {
+			hook, err := webhook.New(webhook.Config{Access: a, Secret: auth.NewSecret("between broker and platform")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = hook.Close() })
+			return &myBroker{hook, "mqtt://127.0.0.1:1883"} // one that asks hook
+		}, haltest.LeaveOut("Close/EndIsTold", "the broker has no event for it"))
+	}
+	// Output:
+}
 
 // FakeAccess stands for a platform.
 func ExampleFakeAccess() {

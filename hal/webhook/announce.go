@@ -79,7 +79,10 @@ func (s *Server) announced(clientID string, cause hal.Cause) {
 
 // takenOver takes a broker's word that a connection ended because another has its
 // client id now.
-func (s *Server) takenOver(clientID string) {
+func (s *Server) takenOver(clientID string) { s.paid(clientID) }
+
+// paid notes that an announcement that was owed came, or will not come.
+func (s *Server) paid(clientID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.clients[clientID]; c != nil {

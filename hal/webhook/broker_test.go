@@ -51,6 +51,7 @@ type brokerClient struct {
 	filters map[string]int
 	clean   bool
 	waiting map[uint16]iot.Message
+	sent    map[uint16]hal.Link // to whom
 	order   []uint16
 	last    uint16
 }
@@ -91,13 +92,11 @@ func (b *broker) Connect(_ context.Context, r *hal.ConnectRequest) (hal.Accepted
 		}
 	}
 	if c == nil || r.CleanSession || c.clean {
-		c = &brokerClient{b: b, id: strings.Clone(r.ClientID), filters: map[string]int{}, waiting: map[uint16]iot.Message{}}
+		c = &brokerClient{b: b, id: strings.Clone(r.ClientID), filters: map[string]int{}, waiting: map[uint16]iot.Message{}, sent: map[uint16]hal.Link{}}
 		b.clients[c.id] = c
 	}
 	c.link, c.clean = r.Link, r.CleanSession
-	for _, id := range c.order {
-		c.link.Send(context.Background(), hal.Delivery{Message: c.waiting[id], PacketID: id, Dup: true}, c.acked(id))
-	}
+	c.pump()
 	return hal.Accepted{Session: &brokerSession{c, strings.Clone(r.UserName), r.Link}}, nil
 }
 
@@ -175,9 +174,23 @@ func (b *broker) route(m iot.Message) {
 			c.last++
 			c.waiting[c.last] = out
 			c.order = append(c.order, c.last)
-			if c.link != nil {
-				c.link.Send(context.Background(), hal.Delivery{Message: out, PacketID: c.last}, c.acked(c.last))
-			}
+			c.pump()
+		}
+	}
+}
+
+// window is how many messages a client may leave unacknowledged, as with RabbitMQ.
+const window = 10
+
+// pump sends what the window has room for. b.mu is held.
+func (c *brokerClient) pump() {
+	if c.link == nil {
+		return
+	}
+	for _, id := range c.order[:min(window, len(c.order))] {
+		if was := c.sent[id]; was != c.link {
+			c.sent[id] = c.link
+			c.link.Send(context.Background(), hal.Delivery{Message: c.waiting[id], PacketID: id, Dup: was != nil}, c.acked(id))
 		}
 	}
 }
@@ -190,6 +203,8 @@ func (c *brokerClient) acked(id uint16) func(error) {
 		c.b.mu.Lock()
 		defer c.b.mu.Unlock()
 		delete(c.waiting, id)
+		delete(c.sent, id)
+		defer c.pump()
 		for i, o := range c.order {
 			if o == id {
 				c.order = append(c.order[:i:i], c.order[i+1:]...)

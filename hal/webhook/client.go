@@ -92,10 +92,8 @@ func (s *Server) login(ctx context.Context, l *login) error {
 		}
 		return nil
 	}
-	if err := s.enter(ctx, l.clientID); err != nil {
-		return err
-	}
-	defer s.entered(l.clientID)
+	s.entering(l.clientID, 1)
+	defer s.entering(l.clientID, -1)
 	if s.full(l.clientID) {
 		return errTooMany
 	}

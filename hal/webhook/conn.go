@@ -37,7 +37,7 @@ type conn struct {
 	unacked chan struct{}
 }
 
-func (c *conn) over() bool { return c.ctx.Err() != nil }
+func (c *conn) over() bool { return c.ctx.Err() != nil || c.s.base.Err() != nil }
 
 // fail ends the connection, so that the broker repeats what is unacknowledged.
 func (c *conn) fail() { c.stop(errNotKept) }

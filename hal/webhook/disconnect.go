@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"syscall"
-	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
@@ -19,65 +18,12 @@ var errNoConsumer = errors.New("webhook: no consumer is connected to the broker"
 // and takes over. It needs a consumer that is connected. The client may come back
 // at once; who is let in then, the platform decides.
 func (s *Server) Disconnect(ctx context.Context, clientID string) error {
-	return s.disconnect(ctx, clientID, s.client(clientID))
-}
-
-// disconnect disconnects a client unless it is another than it was.
-func (s *Server) disconnect(ctx context.Context, clientID string, was *client) error {
 	s.mu.Lock()
 	cfg := s.account
 	s.mu.Unlock()
 	if cfg == nil {
 		return errNoConsumer
 	}
-	for wait := minRetry; s.take(clientID, was); wait *= 2 {
-		err := s.takeOver(ctx, cfg, clientID)
-		s.giveBack(clientID)
-		if !brokenOff(err) {
-			return err
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return err
-		}
-	}
-	return nil
-}
-
-// minRetry is how long a broken off take-over waits at first.
-const minRetry = 50 * time.Millisecond
-
-// brokenOff reports whether the broker closed the connection without an answer. For
-// RabbitMQ a clean session cannot go on as one that is not: it closes the client's
-// connection, finds the client's queue, and breaks off. The queue is gone a moment
-// later.
-func brokenOff(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
-}
-
-// take keeps logins with a client's id waiting, so that a take-over ends no
-// connection but the one it is for. It fails when the client is not the one it was,
-// or somebody else takes it over.
-func (s *Server) take(clientID string, was *client) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.clients[clientID] != was || s.logins[clientID] > 0 || s.taken[clientID] != nil {
-		return false
-	}
-	s.taken[clientID] = make(chan struct{})
-	return true
-}
-
-func (s *Server) giveBack(clientID string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	close(s.taken[clientID])
-	delete(s.taken, clientID)
-}
-
-// takeOver connects with a client's id for a moment.
-func (s *Server) takeOver(ctx context.Context, cfg *Consumer, clientID string) error {
 	o := paho.NewClientOptions().AddBroker(cfg.URL).SetClientID(clientID).
 		SetUsername(cfg.UserName).SetPassword(cfg.Password.Reveal()).
 		SetCleanSession(false).SetAutoAckDisabled(true). // what waits for the client there is not ours
@@ -87,18 +33,34 @@ func (s *Server) takeOver(ctx context.Context, cfg *Consumer, clientID string) e
 	}
 	client := paho.NewClient(o)
 	defer client.Disconnect(goodbye)
+	s.mu.Lock()
+	s.owe(clientID) // its own end will be announced, too, and who comes back may end it
+	s.mu.Unlock()
 	token := client.Connect()
 	select {
 	case <-token.Done():
-		if token.Error() == nil { // its own end will be announced, too
-			s.mu.Lock()
-			s.owe(clientID)
-			s.mu.Unlock()
-		}
-		return token.Error()
 	case <-ctx.Done():
-		return ctx.Err()
+		return ctx.Err() // it may be connected by now
 	}
+	err := token.Error()
+	if brokenOff(err) { // it may have been connected, and be announced
+		return nil
+	}
+	if err != nil {
+		s.paid(clientID)
+	}
+	return err
+}
+
+// brokenOff reports whether the broker closed the connection instead of an answer: a
+// client that came back at once took it over again, or the broker is RabbitMQ.
+// RabbitMQ cannot go on with a clean session as one that is not: it closes the
+// client's connection, finds the client's queue, and breaks off. Asking again could
+// end the connection of a client that came back meanwhile, of which RabbitMQ tells
+// nothing; and a login cannot be held up for it, because questions wait behind others
+// that have no answer yet.
+func brokenOff(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // kick disconnects a client whose session the platform ended, unless somebody with
@@ -108,7 +70,7 @@ func (c *client) kick() {
 	defer cancel()
 	kick := c.s.cfg.Kick
 	if kick == nil {
-		kick = func(ctx context.Context, clientID string) error { return c.s.disconnect(ctx, clientID, nil) }
+		kick = c.s.Disconnect
 	}
 	if c.s.replaced(c.id) {
 		return
@@ -118,30 +80,11 @@ func (c *client) kick() {
 	}
 }
 
-// enter counts a login with an id, once no take-over of the id is under way.
-func (s *Server) enter(ctx context.Context, clientID string) error {
-	for {
-		s.mu.Lock()
-		taken := s.taken[clientID]
-		if taken == nil {
-			s.logins[clientID]++
-			s.mu.Unlock()
-			return nil
-		}
-		s.mu.Unlock()
-		select {
-		case <-taken:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// entered ends what enter began.
-func (s *Server) entered(clientID string) {
+// entering counts the logins under way with an id.
+func (s *Server) entering(clientID string, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.logins[clientID]--; s.logins[clientID] == 0 {
+	if s.logins[clientID] += n; s.logins[clientID] == 0 {
 		delete(s.logins, clientID)
 	}
 }

@@ -33,11 +33,10 @@ type Server struct {
 
 	mu      sync.Mutex
 	closed  bool
-	busy    bool                     // a Consume runs
-	account *Consumer                // of the consumer, while it is connected
-	gone    map[string]owed          // clients whose end the broker did not announce yet
-	logins  map[string]int           // under way, by client id
-	taken   map[string]chan struct{} // client ids that are taken over; closed afterwards
+	busy    bool            // a Consume runs
+	account *Consumer       // of the consumer, while it is connected
+	gone    map[string]owed // clients whose end the broker did not announce yet
+	logins  map[string]int  // under way, by client id
 	clients map[string]*client
 	devices map[iot.DeviceID]*client // whose connection speaks for a device
 	estates map[iot.DeviceID]*estate // of devices that are to come back
@@ -55,7 +54,6 @@ func New(cfg Config) (*Server, error) {
 		clients: make(map[string]*client),
 		gone:    make(map[string]owed),
 		logins:  make(map[string]int),
-		taken:   make(map[string]chan struct{}),
 		devices: make(map[iot.DeviceID]*client),
 		estates: make(map[iot.DeviceID]*estate),
 	}

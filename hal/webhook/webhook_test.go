@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -56,6 +57,7 @@ func eachMake(t *testing.T, test func(t *testing.T, name string)) {
 
 func newHook(t *testing.T, cfg webhook.Config) (*webhook.Server, poster) {
 	t.Helper()
+	cfg.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg.Secret, cfg.Services, cfg.Settle = auth.NewSecret(secret), services, 20*time.Millisecond
 	cfg.Linger = 50 * time.Millisecond
 	hook, err := webhook.New(cfg)
