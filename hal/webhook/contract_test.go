@@ -45,14 +45,16 @@ func TestContract(t *testing.T) {
 	})
 }
 
-// consume runs a consumer until the test ends.
-func (f *front) consume(t *testing.T) {
+// consume runs a consumer until the test ends. It returns what tells that it
+// subscribed again.
+func (f *front) consume(t *testing.T) (up <-chan struct{}) {
 	t.Helper()
-	up, ended := make(chan struct{}, 16), make(chan struct{})
+	subscribed, ended := make(chan struct{}, 16), make(chan struct{})
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() { defer close(ended); _ = f.Consume(ctx, func() { up <- struct{}{} }) }()
+	go func() { defer close(ended); _ = f.Consume(ctx, func() { subscribed <- struct{}{} }) }()
 	t.Cleanup(func() { cancel(); <-ended })
-	wait(t, up, "the consumer")
+	wait(t, subscribed, "the consumer")
+	return subscribed
 }
 
 // connected is a device at a front, subscribed to what goes down to it, and its
@@ -115,7 +117,7 @@ func TestDisconnect(t *testing.T) {
 func TestRepeatedEcho(t *testing.T) {
 	a := new(haltest.FakeAccess)
 	f := openFront(t, "EMQX", a)
-	f.consume(t)
+	up := f.consume(t)
 	conn, s, heard := connected(t, f, a)
 	f.broker.deaf.Store(true)
 	m := iot.Message{Topic: "/sys/a1product/lamp/down", Payload: []byte("of the platform"), QoS: 1}
@@ -132,5 +134,6 @@ func TestRepeatedEcho(t *testing.T) {
 		}
 		flight.Done(nil, nil)
 		f.broker.cut("openalink")
+		wait(t, up, "the consumer, again")
 	}
 }
