@@ -179,7 +179,7 @@ func (b *broker) route(m iot.Message) {
 	}
 }
 
-// window is how many messages a client may leave unacknowledged, as with RabbitMQ.
+// window is how many messages a consumer may leave unacknowledged, as with RabbitMQ.
 const window = 10
 
 // pump sends what the window has room for. b.mu is held.
@@ -187,7 +187,11 @@ func (c *brokerClient) pump() {
 	if c.link == nil {
 		return
 	}
-	for _, id := range c.order[:min(window, len(c.order))] {
+	room := len(c.order)
+	if !c.clean { // a consumer
+		room = min(window, room)
+	}
+	for _, id := range c.order[:room] {
 		if was := c.sent[id]; was != c.link {
 			c.sent[id] = c.link
 			c.link.Send(context.Background(), hal.Delivery{Message: c.waiting[id], PacketID: id, Dup: was != nil}, c.acked(id))

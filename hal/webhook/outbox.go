@@ -68,9 +68,6 @@ func (o *outbox) put(out outgoing) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	size := len(out.m.Payload)
-	if out.ack != nil && !o.open {
-		return nil // the broker repeats the message
-	}
 	if out.ack == nil && (!o.open || o.count >= maxOut || o.bytes+size > maxOutBytes && o.count > 0) {
 		return hal.ErrFull
 	}
