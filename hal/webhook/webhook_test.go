@@ -111,6 +111,16 @@ func (r *rig) consume(t *testing.T) (stop func()) {
 	return stop
 }
 
+// until waits for what must come.
+func until(t *testing.T, what string, come func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !come(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
 func wait[T any](t *testing.T, c <-chan T, what string) T {
 	t.Helper()
 	select {
@@ -335,12 +345,8 @@ func TestConsumerAway(t *testing.T) {
 			t.Fatal(err)
 		}
 		wait(t, r.up, "the consumer, again")
-		for r.Values(d.ID)["Power"] != "7" {
-			time.Sleep(5 * time.Millisecond)
-		}
-		for r.broker.pending("openalink") > 0 {
-			time.Sleep(5 * time.Millisecond)
-		}
+		until(t, "the post at the platform", func() bool { return r.Values(d.ID)["Power"] == "7" })
+		until(t, "the acknowledgement at the broker", func() bool { return r.broker.pending("openalink") == 0 })
 	})
 }
 
