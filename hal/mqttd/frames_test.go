@@ -122,6 +122,17 @@ func TestFrameBytes(t *testing.T) {
 	}
 }
 
+// What is written while the library refuses a frame says nothing about the cause.
+func TestRefusedFrameWhileWriting(t *testing.T) {
+	for range 100 {
+		ws := openRawWS(t)
+		_, _ = ws.Write(join(frame(binary|fin, string(connectPacket())), frame(continuation|fin, "x")))
+		if cause := ws.a.Next(t).Closed(t); cause != hal.CauseProtocol {
+			t.Fatalf("closed with %q, want %q", cause, hal.CauseProtocol)
+		}
+	}
+}
+
 // wantPingresp reads until the answer to a PINGREQ.
 func (ws *rawWS) wantPingresp(t *testing.T) {
 	t.Helper()

@@ -105,7 +105,9 @@ func (c *conn) wrote(out *outBuffer, err error) {
 		c.wake()
 	}()
 	if err != nil {
-		c.Close(causeOfWrite(err))
+		if !saidGoodbye(err) {
+			c.Close(causeOfWrite(err))
+		}
 		err = hal.ErrGone
 	}
 	c.s.outs.put(out, err)

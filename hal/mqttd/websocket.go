@@ -93,6 +93,10 @@ func brokenFrames(err error) error {
 	return fmt.Errorf("%w: %w", errFrames, err)
 }
 
+// saidGoodbye reports whether a write came after the library's last frame. Whoever
+// reads had it written, ends the connection and knows why.
+func saidGoodbye(err error) bool { return errors.Is(err, websocket.ErrCloseSent) }
+
 // wsConn is a WebSocket as a stream of bytes. Deadlines and addresses are
 // those of the connection below.
 type wsConn struct {
