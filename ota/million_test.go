@@ -77,7 +77,7 @@ func TestMillionDevices(t *testing.T) {
 	took := time.Since(start)
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	per := (after.HeapAlloc - before.HeapAlloc) / uint64(n)
+	per := (int(after.HeapAlloc) - int(before.HeapAlloc)) / n // few of them, and it may be less
 	s, _ := c.Status()
 	t.Logf("%d devices in %v, %d bytes each, %+v", n, took, per, c.Stats())
 	if took > 30*time.Second || per > 200 || s != ota.Completed {

@@ -179,6 +179,7 @@ func (l *secure) requests(ctx context.Context, k *link, p *peer, conn *dtls.Conn
 			return
 		}
 		*b = (*b)[:n]
+		k.follow(conn.RemoteAddr)
 		if l.s.draining() || k.refs.Load() >= maxWaiting || !l.s.slot() {
 			l.s.recycle(b)
 			continue

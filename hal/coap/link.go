@@ -114,6 +114,20 @@ func (k *link) WriteTo(b []byte, to net.Addr) (int, error) {
 	return k.l.conn.WriteToUDPAddrPort(b, addr.AddrPort())
 }
 
+// follow waits until answers go to where the client speaks from now. The library
+// hands over what it read, and only then notes that it came from elsewhere: an answer
+// that is quicker would go to the old address. Somebody who repeats the connection id
+// from a third address has the client's answers wait so long, 13 ms at most.
+func (k *link) follow(remote func() net.Addr) {
+	for pause := 50 * time.Microsecond; pause < 10*time.Millisecond; pause *= 2 {
+		addr, ok := remote().(*net.UDPAddr)
+		if !ok || addr.AddrPort() == k.remote.Load().AddrPort() {
+			return
+		}
+		time.Sleep(pause)
+	}
+}
+
 // Close implements net.PacketConn.
 func (k *link) Close() error {
 	k.end()
