@@ -42,8 +42,9 @@ type Config struct {
 	// once. Nil needs secrets.
 	Slot hal.Slot
 
-	// Capacity is how many devices one gateway carries; zero is 1500, the documented
-	// limit of the platform.
+	// Capacity is how many devices one gateway carries at once; zero is 1500, the
+	// documented limit of the platform. At the platform a device stays bound to the
+	// gateway that carried it last, until that one needs its place for another.
 	Capacity int
 	// MoveAfter is how long a gateway may be without connection before its devices
 	// move to others; zero is 30 s. With one gateway they wait.

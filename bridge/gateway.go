@@ -38,6 +38,7 @@ func (b *Bridge) newGateway(i int, cfg device.GatewayConfig) (*gateway, error) {
 		}
 	}
 	g.out = outbox{b: b, most: b.cfg.InFlight}
+	cfg.UnbindIdle = true // else those that are away, or placed elsewhere by now, hold places
 	h := &cfg.Handlers
 	up, down, message := h.Connected, h.Disconnected, h.Message
 	h.Connected = func(ctx context.Context) {

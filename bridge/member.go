@@ -319,9 +319,13 @@ func (b *Bridge) disconnected(m *member) {
 			return
 		}
 		defer m.give()
-		if m.current() == c {
-			m.logout(b, ErrTaken)
-			b.forgetIdle(m)
+		if m.current() != c {
+			return
 		}
+		if s, ok := b.cfg.Sessions.Load(m.identity); ok { // it was opening
+			b.finish(s, ErrTaken)
+		}
+		m.logout(b, ErrTaken)
+		b.forgetIdle(m)
 	})
 }

@@ -128,6 +128,29 @@ func TestCloseDuringOnline(t *testing.T) {
 	})
 }
 
+// A device the platform puts out while its session opens is told.
+func TestTakenDuringOnline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := iottest.NewHub(t)
+		ids, store := devices(t, h, 1), new(closing)
+		b := newBridge(t, bridge.Config{Gateways: gateways(t, h, "g", 1), Identities: ids, Sessions: store})
+		store.during = func() {
+			if _, err := h.DisableDevice(context.Background(), ids["0"].Device); err != nil {
+				t.Error(err)
+			}
+			synctest.Wait()
+		}
+		s, ch := online(t, b, "0", bridge.SessionOptions{})
+		synctest.Wait()
+		if !errors.Is(s.Cause(), bridge.ErrTaken) || !errors.Is(ch.why(), bridge.ErrTaken) {
+			t.Errorf("session ended with %v, channel with %v", s.Cause(), ch.why())
+		}
+		if st := b.Stats(); st.Sessions != 0 || st.Carried[0] != 0 {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
 // A Session is used once: neither an open one nor an ended one opens again.
 func TestSessionTwice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

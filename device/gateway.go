@@ -35,6 +35,10 @@ type GatewayConfig struct {
 	// LoginBatch how many sub-devices one carries, at most 5. Zero is 25 and 5: the
 	// documented limit of 30 messages a second leaves room for others.
 	LoginRate, LoginBatch int
+	// UnbindIdle has the gateway unbind sub-devices that have no Client here when the
+	// platform has no room for one more (6400). They are bound again when they connect.
+	// It is for gateways whose sub-devices come and go and may use another.
+	UnbindIdle bool
 }
 
 // TopologyChange is what the platform did to sub-devices of a gateway.

@@ -242,3 +242,60 @@ func TestSubDeviceOfTwoGateways(t *testing.T) {
 		}
 	})
 }
+
+// A sub-device that went to another gateway comes back alone to one that remembers it.
+func TestSubDeviceComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := iottest.NewHub(t)
+		gws := []*device.Gateway{iottest.NewGateway(t, h, device.GatewayConfig{}), iottest.NewGateway(t, h, device.GatewayConfig{})}
+		d := h.Register()
+		for i := range 4 {
+			g := gws[i%2]
+			c := connectSubs(t, g, []hub.Device{d}, device.Handlers{})[0]
+			if gw, online, err := h.GatewayOf(t.Context(), d.ID); gw != g.Device() || !online || err != nil {
+				t.Errorf("turn %d: bound to %v, online %v, %v", i, gw, online, err)
+			}
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+// A gateway without room refuses one more, and with UnbindIdle only when all of its
+// sub-devices are in use.
+func TestGatewayIsFull(t *testing.T) {
+	for _, unbind := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			limits := hub.DefaultLimits()
+			limits.SubDevices = 2
+			h := iottest.NewHub(t, iottest.WithLimits(limits))
+			g := iottest.NewGateway(t, h, device.GatewayConfig{UnbindIdle: unbind})
+			devices := []hub.Device{h.Register(), h.Register(), h.Register()}
+			subs := connectSubs(t, g, devices[:2], device.Handlers{})
+			full := &alink.CodeError{Code: alink.CodeTopoFull}
+			connect := func() error {
+				c, err := g.SubDevice(device.Config{Identity: identityOf(devices[2])})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = c.Close() })
+				return c.Connect(t.Context())
+			}
+			if err := connect(); !errors.Is(err, full) {
+				t.Errorf("all in use: %v", err)
+			}
+			time.Sleep(time.Minute)
+			if err := subs[0].Close(); err != nil {
+				t.Error(err)
+			}
+			if err := connect(); unbind && err != nil || !unbind && !errors.Is(err, full) {
+				t.Errorf("one idle, UnbindIdle %v: %v", unbind, err)
+			}
+			if !subs[1].Online() || !h.Online(devices[1].ID) {
+				t.Error("a sub-device in use is offline")
+			}
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,16 +21,20 @@ const (
 	maxLoginBatch    = 5
 	// loginsAtOnce is how many login requests may wait for their answers.
 	loginsAtOnce = 8
-	// bindBatch is how many sub-devices one topo/add names.
+	// bindBatch is how many sub-devices one topo/add or topo/delete names.
 	bindBatch = 20
+	// idleAtOnce is how many sub-devices are unbound for want of room, so that the
+	// next ones find some.
+	idleAtOnce = 100
 )
 
 // logins brings sub-devices in: those that wait go together, at a bounded rate,
 // while the gateway is connected.
 type logins struct {
-	gw    *Gateway
-	every time.Duration
-	batch int
+	gw         *Gateway
+	every      time.Duration
+	batch      int
+	unbindIdle bool
 
 	mu      sync.Mutex
 	waiting []*subLogin
@@ -44,6 +49,10 @@ type subLogin struct {
 	clean    bool
 	explicit bool
 	done     chan error // capacity 1
+
+	again   bool // the platform did not know it as a sub-device once
+	refused bool // it could not be bound
+	left    bool // nobody waits any more; guarded by logins.mu
 }
 
 func (l *logins) init(cfg *GatewayConfig) error {
@@ -52,7 +61,7 @@ func (l *logins) init(cfg *GatewayConfig) error {
 	if cfg.LoginRate < 0 || cfg.LoginBatch < 0 || cfg.LoginBatch > maxLoginBatch {
 		return fmt.Errorf("device: login rate %d or batch %d out of range", cfg.LoginRate, cfg.LoginBatch)
 	}
-	l.every, l.batch = time.Second/time.Duration(cfg.LoginRate), cfg.LoginBatch
+	l.every, l.batch, l.unbindIdle = time.Second/time.Duration(cfg.LoginRate), cfg.LoginBatch, cfg.UnbindIdle
 	return nil
 }
 
@@ -101,6 +110,7 @@ func (l *logins) login(ctx, client context.Context, s *subLogin) error {
 func (l *logins) forget(s *subLogin) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	s.left = true
 	for i, w := range l.waiting {
 		if w == s {
 			l.waiting = append(l.waiting[:i], l.waiting[i+1:]...)
@@ -147,13 +157,11 @@ func (l *logins) run() {
 	for {
 		if len(ready) < l.batch {
 			some := l.take(bindBatch-len(ready), len(ready) > 0)
-			unbound, err := l.gw.unbound(some)
-			if err == nil && len(unbound) > 0 {
-				<-pace.C
-				l.bind(unbound)
-			}
-			if ready = append(ready, some...); len(ready) == 0 {
+			if len(some) == 0 && len(ready) == 0 {
 				return
+			}
+			if ready = append(ready, l.known(some, pace.C)...); len(ready) == 0 {
+				continue
 			}
 		}
 		<-pace.C
@@ -166,6 +174,18 @@ func (l *logins) run() {
 			l.send(part, pace.C)
 		})
 	}
+}
+
+// known returns those of some the platform knows as sub-devices, after it bound
+// the others. Who cannot be bound hears why.
+func (l *logins) known(some []*subLogin, pace <-chan time.Time) []*subLogin {
+	unbound, err := l.gw.unbound(some)
+	if err != nil || len(unbound) == 0 {
+		return some
+	}
+	<-pace
+	l.bindFull(unbound)
+	return slices.DeleteFunc(some, func(s *subLogin) bool { return s.refused })
 }
 
 // unbound returns those of some the platform does not know as sub-devices. It
@@ -201,62 +221,113 @@ func (g *Gateway) unbound(some []*subLogin) ([]*subLogin, error) {
 	return list, nil
 }
 
-// bind binds sub-devices, one by one when together fails. Who cannot be bound
-// hears so from its login.
-func (l *logins) bind(some []*subLogin) {
+// bindFull is bind where the gateway may have as many sub-devices as it can.
+func (l *logins) bindFull(some []*subLogin) {
+	err := l.tryBind(some)
+	if l.unbindIdle && errors.Is(err, &alink.CodeError{Code: alink.CodeTopoFull}) && l.gw.unbindIdle() {
+		err = l.tryBind(some)
+	}
+	l.bound(some, err)
+}
+
+// tryBind binds sub-devices, all or none.
+func (l *logins) tryBind(some []*subLogin) error {
 	ids := make([]hal.Identity, 0, len(some))
 	for _, s := range some {
 		ids = append(ids, s.id)
 	}
-	err := l.gw.Bind(l.gw.ctx, ids...)
-	if _, refused := errors.AsType[*alink.CodeError](err); refused && len(some) > 1 {
+	return l.gw.Bind(l.gw.ctx, ids...)
+}
+
+// bound notes how tryBind ended. When the platform refused several together, each
+// is tried for itself. Other errors show at the login.
+func (l *logins) bound(some []*subLogin, err error) {
+	_, refused := errors.AsType[*alink.CodeError](err)
+	switch {
+	case refused && len(some) == 1:
+		some[0].refused = true
+		some[0].done <- err
+	case refused:
 		for i := range some {
-			l.bind(some[i : i+1])
+			one := some[i : i+1]
+			l.bound(one, l.tryBind(one))
 		}
-		return
+	case err == nil:
+		l.gw.mu.Lock()
+		defer l.gw.mu.Unlock()
+		for _, s := range some {
+			if l.gw.bound != nil {
+				l.gw.bound[s.id.Device] = true
+			}
+		}
 	}
+}
+
+// unbindIdle frees sub-devices without a Client, and reports whether there were
+// any. Nobody it frees can be on its way in: the worker, which calls it, would have
+// to bring them.
+func (g *Gateway) unbindIdle() bool {
+	ids, err := g.Topology(g.ctx)
 	if err != nil {
-		return
+		return false
 	}
-	l.gw.mu.Lock()
-	defer l.gw.mu.Unlock()
-	for _, id := range ids {
-		if l.gw.bound != nil {
-			l.gw.bound[id.Device] = true
+	g.mu.Lock()
+	ids = slices.DeleteFunc(ids, func(id iot.DeviceID) bool { return g.subs[id] != nil })
+	g.mu.Unlock()
+	if len(ids) == 0 {
+		return false
+	}
+	ids = ids[:min(len(ids), idleAtOnce)]
+	g.cfg.Logger.Info("gateway is full, idle sub-devices are unbound", "device", g.Device(), "count", len(ids))
+	for part := range slices.Chunk(ids, bindBatch) {
+		err := g.Unbind(g.ctx, part...)
+		if _, refused := errors.AsType[*alink.CodeError](err); !refused {
+			continue
+		}
+		for _, id := range part { // one went to another gateway meanwhile
+			_ = g.Unbind(g.ctx, id)
 		}
 	}
+	return true
 }
 
 // send logs a batch in. A batch that is refused for one of its devices is tried
 // one by one.
 func (l *logins) send(some []*subLogin, pace <-chan time.Time) {
 	err := l.request(some)
-	_, refused := errors.AsType[*alink.CodeError](err)
-	if !refused || len(some) == 1 {
-		for _, s := range some {
-			s.done <- err
+	if _, refused := errors.AsType[*alink.CodeError](err); refused && len(some) > 1 {
+		for i := range some {
+			select {
+			case <-pace:
+			case <-l.gw.ctx.Done():
+			}
+			l.send(some[i:i+1], pace)
 		}
 		return
 	}
+	missing := errors.Is(err, &alink.CodeError{Code: alink.CodeTopoMissing})
 	for _, s := range some {
-		select {
-		case <-pace:
-		case <-l.gw.ctx.Done():
+		if !missing || !l.retry(s) {
+			s.done <- err
 		}
-		s.done <- l.single(s)
 	}
 }
 
-// single logs one sub-device in, and binds it first if the platform wants that.
-func (l *logins) single(s *subLogin) error {
-	err := l.request([]*subLogin{s})
-	if !errors.Is(err, &alink.CodeError{Code: alink.CodeTopoMissing}) {
-		return err
+// retry has a sub-device bound, and logged in again, that the platform does not
+// know as one any more: another gateway had it meanwhile.
+func (l *logins) retry(s *subLogin) bool {
+	l.gw.mu.Lock()
+	delete(l.gw.bound, s.id.Device)
+	l.gw.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.again || s.left || l.closed {
+		return false
 	}
-	if err := l.gw.Bind(l.gw.ctx, s.id); err != nil {
-		return err
-	}
-	return l.request([]*subLogin{s})
+	s.again = true
+	l.waiting = append(l.waiting, s)
+	l.start()
+	return true
 }
 
 func (l *logins) request(some []*subLogin) error {
