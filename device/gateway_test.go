@@ -299,3 +299,37 @@ func TestGatewayIsFull(t *testing.T) {
 		})
 	}
 }
+
+// One sub-device that is refused costs the others of its request nothing.
+func TestOneOfABatchIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := iottest.NewHub(t)
+		g := iottest.NewGateway(t, h, device.GatewayConfig{})
+		var devices []hub.Device
+		for range 12 {
+			devices = append(devices, h.Register())
+		}
+		const bad = 7 // only its login is refused
+		_, err := h.DisableDevice(t.Context(), devices[bad].ID)
+		if err := errors.Join(err, h.AddSubDevices(t.Context(), g.Device(), devices[bad].ID)); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var all sync.WaitGroup
+		for i, d := range devices {
+			c, err := g.SubDevice(device.Config{Identity: identityOf(d)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = c.Close() })
+			all.Go(func() {
+				err := c.Connect(ctx)
+				if refused := errors.Is(err, &alink.CodeError{Code: alink.CodeDisabled}); refused != (i == bad) || err != nil && !refused {
+					t.Errorf("sub-device %d: %v", i, err)
+				}
+			})
+		}
+		all.Wait()
+	})
+}

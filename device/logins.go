@@ -50,6 +50,7 @@ type subLogin struct {
 	explicit bool
 	done     chan error // capacity 1
 
+	alone   bool // it goes without others: its last request was refused
 	again   bool // the platform did not know it as a sub-device once
 	refused bool // it could not be bound
 	left    bool // nobody waits any more; guarded by logins.mu
@@ -166,14 +167,26 @@ func (l *logins) run() {
 		}
 		<-pace.C
 		slots <- struct{}{}
-		n := min(l.batch, len(ready))
+		n := l.together(ready)
 		part := ready[:n:n]
 		ready = ready[n:]
 		l.work.Go(func() {
 			defer func() { <-slots }()
-			l.send(part, pace.C)
+			l.send(part)
 		})
 	}
+}
+
+// together returns how many of the first one request carries.
+func (l *logins) together(ready []*subLogin) int {
+	n := slices.IndexFunc(ready, func(s *subLogin) bool { return s.alone })
+	switch {
+	case n == 0:
+		return 1
+	case n < 0:
+		n = len(ready)
+	}
+	return min(n, l.batch)
 }
 
 // known returns those of some the platform knows as sub-devices, after it bound
@@ -291,40 +304,39 @@ func (g *Gateway) unbindIdle() bool {
 	return true
 }
 
-// send logs a batch in. A batch that is refused for one of its devices is tried
-// one by one.
-func (l *logins) send(some []*subLogin, pace <-chan time.Time) {
+// send logs a batch in. Those of one that is refused are tried one by one, and who
+// is no sub-device for the platform any more, because another gateway had it
+// meanwhile, is bound again.
+func (l *logins) send(some []*subLogin) {
 	err := l.request(some)
-	if _, refused := errors.AsType[*alink.CodeError](err); refused && len(some) > 1 {
-		for i := range some {
-			select {
-			case <-pace:
-			case <-l.gw.ctx.Done():
-			}
-			l.send(some[i:i+1], pace)
-		}
-		return
-	}
+	_, refused := errors.AsType[*alink.CodeError](err)
 	missing := errors.Is(err, &alink.CodeError{Code: alink.CodeTopoMissing})
 	for _, s := range some {
-		if !missing || !l.retry(s) {
+		switch {
+		case refused && len(some) > 1:
+			s.alone = true
+		case missing && !s.again:
+			s.again = true
+			l.gw.mu.Lock()
+			delete(l.gw.bound, s.id.Device)
+			l.gw.mu.Unlock()
+		default:
+			s.done <- err
+			continue
+		}
+		if !l.requeue(s) {
 			s.done <- err
 		}
 	}
 }
 
-// retry has a sub-device bound, and logged in again, that the platform does not
-// know as one any more: another gateway had it meanwhile.
-func (l *logins) retry(s *subLogin) bool {
-	l.gw.mu.Lock()
-	delete(l.gw.bound, s.id.Device)
-	l.gw.mu.Unlock()
+// requeue has a sub-device tried again while somebody waits for it.
+func (l *logins) requeue(s *subLogin) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s.again || s.left || l.closed {
+	if s.left || l.closed {
 		return false
 	}
-	s.again = true
 	l.waiting = append(l.waiting, s)
 	l.start()
 	return true
