@@ -318,7 +318,7 @@ func (g *Gateway) notice(path string, payload []byte) bool {
 	s := g.subs[iot.DeviceID{Product: who.ProductKey, Name: who.DeviceName}]
 	g.mu.Unlock()
 	if s != nil {
-		s.drop()
+		s.drop(false)
 	}
 	return path == "error" // an answer to a logout may be waited for
 }
@@ -333,7 +333,7 @@ func (g *Gateway) lost() {
 	g.bound = nil
 	g.mu.Unlock()
 	for _, s := range all {
-		s.drop()
+		s.drop(true)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -332,4 +333,72 @@ func TestOneOfABatchIsRefused(t *testing.T) {
 		}
 		all.Wait()
 	})
+}
+
+// cutTransport loses the connection, once, before a message gets through.
+type cutTransport struct {
+	hal.Transport
+	before string // the path of that message
+	lose   sync.Once
+	cut    func()
+}
+
+type cutConn struct {
+	hal.Conn
+	t *cutTransport
+}
+
+func (t *cutTransport) Connect(ctx context.Context, l hal.Login, recv func(iot.Message)) (hal.Conn, error) {
+	conn, err := t.Transport.Connect(ctx, l, recv)
+	if err != nil {
+		return nil, err
+	}
+	return &cutConn{conn, t}, nil
+}
+
+func (c *cutConn) Publish(ctx context.Context, m iot.Message) error {
+	if strings.HasSuffix(m.Topic, c.t.before) {
+		c.t.lose.Do(func() {
+			c.t.cut()
+			<-c.Done()
+		})
+	}
+	return c.Conn.Publish(ctx, m)
+}
+
+// Sub-devices wait for a gateway that is lost while they come in.
+func TestGatewayIsLostDuringLogin(t *testing.T) {
+	for _, before := range []string{"/thing/topo/get", "/thing/topo/add", "/combine/batch_login"} {
+		synctest.Test(t, func(t *testing.T) {
+			h := iottest.NewHub(t)
+			tr := &cutTransport{Transport: mem.NewTransport(h), before: before}
+			if _, err := h.CreateProduct(t.Context(), hub.Product{Key: iottest.GatewayProductKey, Gateway: true}); err != nil {
+				t.Fatal(err)
+			}
+			gw, err := h.RegisterDevice(t.Context(), hub.Device{ID: iot.DeviceID{Product: iottest.GatewayProductKey, Name: "gateway"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr.cut = func() {
+				if _, err := h.DisableDevice(context.Background(), gw.ID); err != nil {
+					t.Error(err)
+				}
+				time.AfterFunc(10*time.Second, func() { _, _ = h.EnableDevice(context.Background(), gw.ID) })
+			}
+			g, err := device.NewGateway(device.GatewayConfig{Config: device.Config{Identity: identityOf(gw), Transport: tr}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = g.Close() })
+			if err := g.Connect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			subs := connectSubs(t, g, []hub.Device{h.Register(), h.Register(), h.Register()}, device.Handlers{})
+			for _, c := range subs {
+				if !c.Online() || !h.Online(c.Device()) {
+					t.Errorf("lost before %s: %v is offline", before, c.Device())
+				}
+			}
+		})
+	}
 }

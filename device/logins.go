@@ -304,15 +304,16 @@ func (g *Gateway) unbindIdle() bool {
 	return true
 }
 
-// send logs a batch in. Those of one that is refused are tried one by one, and who
-// is no sub-device for the platform any more, because another gateway had it
-// meanwhile, is bound again.
+// send logs a batch in. Those of one that is refused are tried one by one, who is no
+// sub-device for the platform any more, because another gateway had it meanwhile, is
+// bound again, and who came when the gateway was lost waits for it.
 func (l *logins) send(some []*subLogin) {
 	err := l.request(some)
 	_, refused := errors.AsType[*alink.CodeError](err)
 	missing := errors.Is(err, &alink.CodeError{Code: alink.CodeTopoMissing})
 	for _, s := range some {
 		switch {
+		case errors.Is(err, hal.ErrGone) || errors.Is(err, ErrOffline):
 		case refused && len(some) > 1:
 			s.alone = true
 		case missing && !s.again:

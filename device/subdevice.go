@@ -67,16 +67,20 @@ func (s *subDevice) Connect(ctx context.Context, l hal.Login, recv func(iot.Mess
 	if err := s.gw.adopt(id.Device, s); err != nil {
 		return nil, err
 	}
-	c := &subConn{s: s, id: id.Device, recv: recv, done: make(chan struct{})}
-	s.mu.Lock()
-	s.id, s.conn = id.Device, c
-	s.mu.Unlock()
-	if err := s.gw.logins.login(ctx, s.client.ctx, &subLogin{id: id, clean: l.CleanSession, explicit: s.client.cfg.ExplicitSubscribe}); err != nil {
-		c.end()
-		s.gw.abandon(id.Device, s)
-		return nil, err
+	for {
+		c := &subConn{s: s, id: id.Device, recv: recv, done: make(chan struct{})}
+		s.mu.Lock()
+		s.id, s.conn = id.Device, c
+		s.mu.Unlock()
+		if err := s.gw.logins.login(ctx, s.client.ctx, &subLogin{id: id, clean: l.CleanSession, explicit: s.client.cfg.ExplicitSubscribe}); err != nil {
+			c.end(false)
+			s.gw.abandon(id.Device, s)
+			return nil, err
+		}
+		if !c.isLost() { // else the gateway's connection ended under the login
+			return c, nil
+		}
 	}
-	return c, nil
 }
 
 // adopt makes s the one that speaks for a sub-device.
@@ -113,13 +117,14 @@ func (s *subDevice) receive(m iot.Message) {
 	}
 }
 
-// drop ends the connection without a word to the platform.
-func (s *subDevice) drop() {
+// drop ends the connection without a word to the platform, because the gateway's was
+// lost or the platform ended it.
+func (s *subDevice) drop(lost bool) {
 	s.mu.Lock()
 	c := s.conn
 	s.mu.Unlock()
 	if c != nil {
-		c.end()
+		c.end(lost)
 	}
 }
 
@@ -132,15 +137,17 @@ type subConn struct {
 
 	mu    sync.Mutex
 	ended bool
+	lost  bool   // ended with the gateway's connection
 	after func() // told of the end
 
 	closing atomic.Bool
 }
 
-func (c *subConn) end() {
+func (c *subConn) end(lost bool) {
 	c.mu.Lock()
 	first, after := !c.ended, c.after
 	c.ended = true
+	c.lost = c.lost || first && lost
 	c.mu.Unlock()
 	if first {
 		close(c.done)
@@ -148,6 +155,12 @@ func (c *subConn) end() {
 			after()
 		}
 	}
+}
+
+func (c *subConn) isLost() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost
 }
 
 // whenDone has f called, once, by who ends the connection. It reports false when
@@ -222,7 +235,7 @@ func (c *subConn) Close() error {
 
 func (c *subConn) goodbye() error {
 	_, err := c.upper()
-	c.end()
+	c.end(false)
 	if c.s.client.ctx.Err() == nil {
 		return nil // lost: it comes back
 	}
