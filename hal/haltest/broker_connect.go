@@ -147,12 +147,12 @@ func brokerKick(f *brokerFixture) {
 // brokerComesBack: a kick ends one connection, not the next.
 func brokerComesBack(f *brokerFixture) {
 	for range 3 {
-		lamp := f.device("lamp")
+		lamp := f.comeBack("lamp")
 		lamp.alive()
 		lamp.session.Request.Link.Close(hal.CauseKicked)
 		lamp.ended()
 	}
-	lamp := f.device("lamp")
+	lamp := f.comeBack("lamp")
 	lamp.alive()
 	if n := lamp.session.Closes(); n > 0 {
 		f.Error("the kick of an earlier connection ended the session")

@@ -119,6 +119,26 @@ func (f *brokerFixture) device(name string) *brokerDevice {
 	return d
 }
 
+// comeBack is device for one that was kicked. As devices do, it tries again when the
+// broker, which may not be through with the kick, breaks the connection off.
+func (f *brokerFixture) comeBack(name string) *brokerDevice {
+	f.Helper()
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		d, err := f.dial(name)
+		if err == nil {
+			d.session = f.access.Next(f)
+			for f.access.Asked() > 0 { // what came before is of a connection that was broken off
+				d.session = f.access.Next(f)
+			}
+			d.subscribe()
+			return d
+		}
+		if _, refused := errors.AsType[*hal.RefusedError](err); refused || time.Since(start) > patience {
+			f.Fatalf("%s does not come back: %v", name, err)
+		}
+	}
+}
+
 func (d *brokerDevice) subscribe() {
 	d.f.Helper()
 	grants, err := d.Subscribe(d.f.soon(), []hal.Filter{{Topic: brokerTopic(d.name, "down/#"), QoS: 1}})
