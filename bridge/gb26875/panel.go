@@ -59,15 +59,24 @@ func (p *Panel) Report(ctx context.Context, t Type, all ...Object) error {
 	}
 	select {
 	case got := <-wait:
-		if got.Command != Confirm {
-			return fmt.Errorf("gb26875: the centre answers %d", got.Command)
-		}
-		return nil
+		return confirmed(got)
 	case <-p.done:
-		return fmt.Errorf("gb26875: connection ended")
+		select {
+		case got := <-wait: // the centre's last word
+			return confirmed(got)
+		default:
+			return fmt.Errorf("gb26875: connection ended")
+		}
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+func confirmed(f *Frame) error {
+	if f.Command != Confirm {
+		return fmt.Errorf("gb26875: the centre answers %d", f.Command)
+	}
+	return nil
 }
 
 func (p *Panel) write(f *Frame) error {

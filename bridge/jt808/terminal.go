@@ -120,7 +120,12 @@ func (t *Terminal) Ask(ctx context.Context, id ID, body []byte) (*Frame, error) 
 	case f := <-wait:
 		return f, nil
 	case <-t.done:
-		return nil, fmt.Errorf("jt808: connection ended: %w", t.err)
+		select {
+		case f := <-wait: // the platform's last word, as to Logout
+			return f, nil
+		default:
+			return nil, fmt.Errorf("jt808: connection ended: %w", t.err)
+		}
 	case <-ctx.Done():
 		t.mu.Lock()
 		delete(t.waits, key)
