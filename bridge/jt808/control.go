@@ -52,15 +52,21 @@ type Attributes struct {
 	Radio              uint8  // bits: 1 GPRS, 2 CDMA, 4 TD-SCDMA, 8 WCDMA, 16 CDMA2000, 32 TD-LTE, 128 other
 }
 
+// attributeSizes are how many bytes Maker, Model and Terminal have.
+func attributeSizes(v Version) [3]int {
+	if v == V2019 {
+		return [3]int{5, 30, 30}
+	}
+	return [3]int{5, 20, 7}
+}
+
 // ParseAttributes reads the body of AttributesReply. Of 2019 it takes makers of 11
 // bytes too, as some terminals send them.
 func ParseAttributes(v Version, b []byte) (Attributes, error) {
-	a, err := parseAttributes([3]int{5, 20, 7}, b)
-	if v == V2019 {
-		if a, err = parseAttributes([3]int{5, 30, 30}, b); err != nil {
-			if long, failed := parseAttributes([3]int{11, 30, 30}, b); failed == nil {
-				return long, nil
-			}
+	a, err := parseAttributes(attributeSizes(v), b)
+	if err != nil && v == V2019 {
+		if long, failed := parseAttributes([3]int{11, 30, 30}, b); failed == nil {
+			return long, nil
 		}
 	}
 	return a, err
@@ -99,10 +105,7 @@ func parseAttributes(n [3]int, b []byte) (Attributes, error) {
 // Append appends the body. It fails with ErrValue when a text is too long or ICCID is
 // no number.
 func (a Attributes) Append(dst []byte, v Version) ([]byte, error) {
-	n := [3]int{5, 20, 7}
-	if v == V2019 {
-		n = [3]int{5, 30, 30}
-	}
+	n := attributeSizes(v)
 	dst = binary.BigEndian.AppendUint16(dst, a.Type)
 	var err error
 	for i, s := range []string{a.Maker, a.Model, a.Terminal} {

@@ -178,11 +178,7 @@ func (l *link) locate(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	table := l.h.Table
-	if table == nil {
-		table = usual()
-	}
-	return table.Apply(loc.Fields()), nil
+	return l.h.table().Apply(loc.Fields()), nil
 }
 
 func (l *link) control(ctx context.Context, params []byte) error {

@@ -337,12 +337,15 @@ func (l *link) located(ctx context.Context, f *Frame, bad error, all ...Location
 	return l.answer(ctx, f, Done)
 }
 
-func (h *Handler) message(loc *Location) bridge.Message {
-	table := h.Table
-	if table == nil {
-		table = usual()
+func (h *Handler) table() bridge.Table {
+	if h.Table == nil {
+		return usual()
 	}
-	values := table.Apply(loc.Fields())
+	return h.Table
+}
+
+func (h *Handler) message(loc *Location) bridge.Message {
+	values := h.table().Apply(loc.Fields())
 	if !loc.Time.IsZero() {
 		for k, v := range values {
 			values[k] = device.Timed{Value: v, Time: loc.Time}

@@ -75,11 +75,18 @@ func (p *Parts) Drop() {
 	p.over, p.list = true, nil
 }
 
-// held is how many bytes it keeps, and whether it waits for more.
-func (p *Parts) held() (bytes int, open bool) {
+// held is how many bytes came of it.
+func (p *Parts) held() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.size, !p.over
+	return p.size
+}
+
+// closed reports whether it waits for no more.
+func (p *Parts) closed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.over
 }
 
 // add takes a part and returns the message when it is whole.
@@ -128,7 +135,7 @@ func (d *Decoder) join(f *Frame) any {
 
 // find returns the message f is a part of, nil if it is new.
 func (d *Decoder) find(f *Frame) *Parts {
-	d.open = slices.DeleteFunc(d.open, func(p *Parts) bool { _, open := p.held(); return !open })
+	d.open = slices.DeleteFunc(d.open, (*Parts).closed)
 	for _, p := range d.open {
 		if h := &p.head; h.ID == f.ID && h.Serial == f.Serial-f.Index+1 && h.Total == f.Total && h.Phone == f.Phone {
 			return p
@@ -139,15 +146,13 @@ func (d *Decoder) find(f *Frame) *Parts {
 
 // trim drops what began first while there is too much.
 func (d *Decoder) trim() {
-	d.open = slices.DeleteFunc(d.open, func(p *Parts) bool { _, open := p.held(); return !open })
+	d.open = slices.DeleteFunc(d.open, (*Parts).closed)
 	held := 0
 	for _, p := range d.open {
-		n, _ := p.held()
-		held += n
+		held += p.held()
 	}
 	for len(d.open) > maxOpen || held > maxHeld {
-		n, _ := d.open[0].held()
-		held -= n
+		held -= d.open[0].held()
 		d.open[0].Drop()
 		d.open = slices.Delete(d.open, 0, 1)
 		d.Bad++

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/openalink/iot/bridge"
 	"github.com/openalink/iot/bridge/jt808"
 	"github.com/openalink/iot/hub"
 )
@@ -122,6 +123,21 @@ type rawTerminal struct {
 	r  *bufio.Reader
 }
 
+func newRaw(t *testing.T, nc net.Conn) *rawTerminal {
+	t.Cleanup(func() { _ = nc.Close() })
+	_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
+	return &rawTerminal{t, nc, bufio.NewReader(nc)}
+}
+
+func dialRaw(t *testing.T, s *bridge.Server) *rawTerminal {
+	t.Helper()
+	nc, err := net.Dial("tcp", s.Addrs()[0].String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newRaw(t, nc)
+}
+
 func (r *rawTerminal) send(id jt808.ID, serial uint16, body []byte) {
 	r.t.Helper()
 	b, err := (&jt808.Frame{ID: id, Version: jt808.V2019, Revision: 1, Phone: "1", Serial: serial, Body: body}).Append(nil)
@@ -154,13 +170,7 @@ func (r *rawTerminal) next() jt808.Frame {
 // A terminal of 2019 asks for parts of a message of the platform.
 func TestPlatformSendsPartsAgain(t *testing.T) {
 	p, ids, s := serve(t, &jt808.Handler{}, "1")
-	nc, err := net.Dial("tcp", s.Addrs()[0].String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
-	r := &rawTerminal{t, nc, bufio.NewReader(nc)}
+	r := dialRaw(t, s)
 	body, err := jt808.Authenticate{Code: "1"}.Append(nil, jt808.V2019)
 	if err != nil {
 		t.Fatal(err)
@@ -211,9 +221,7 @@ func TestTerminalAsksForParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
-	_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
-	r := &rawTerminal{t, nc, bufio.NewReader(nc)} // a platform, this time
+	r := newRaw(t, nc) // a platform, this time
 	reply, _ := jt808.RegisterAnswer{Serial: r.next().Serial, Code: "c"}.Append(nil)
 	r.send(jt808.RegisterReply, 0, reply)
 	f := r.next()
@@ -294,18 +302,12 @@ func TestPartsBound(t *testing.T) {
 // Before a terminal authenticated, nothing of it is kept.
 func TestPartsOfStrangers(t *testing.T) {
 	_, _, s := serve(t, &jt808.Handler{}, "1")
-	nc, err := net.Dial("tcp", s.Addrs()[0].String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	_ = nc.SetDeadline(time.Now().Add(30 * time.Second))
-	r := &rawTerminal{t, nc, bufio.NewReader(nc)}
+	r := dialRaw(t, s)
 	parts := (&jt808.Frame{ID: jt808.BatchID, Version: jt808.V2019, Phone: "1", Serial: 10, Body: batch(t)}).Split()
 	for i := range parts {
 		b, err := parts[i].Append(nil)
 		if err == nil {
-			_, err = nc.Write(b)
+			_, err = r.nc.Write(b)
 		}
 		if err != nil {
 			t.Fatal(err)

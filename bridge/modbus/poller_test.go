@@ -206,6 +206,12 @@ func TestPoller(t *testing.T) {
 // pdus answers requests by the examples of the specification, over Modbus TCP.
 func pdus(t testing.TB, answers map[string]string) string {
 	t.Helper()
+	return listen(t, func(nc net.Conn) { talk(nc, answers) })
+}
+
+// listen serves connections until the end of the test, and returns where.
+func listen(t testing.TB, serve func(nc net.Conn)) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +224,7 @@ func pdus(t testing.TB, answers map[string]string) string {
 			if err != nil {
 				return
 			}
-			work.Go(func() { talk(nc, answers) })
+			work.Go(func() { serve(nc) })
 		}
 	})
 	return l.Addr().String()
@@ -301,24 +307,10 @@ func TestRefusedPart(t *testing.T) {
 func TestSilent(t *testing.T) {
 	p, b, id := newBridge(t)
 	addr := pdus(t, map[string]string{"0300010001": "03020007"})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	var silent atomic.Bool
-	var work sync.WaitGroup
-	t.Cleanup(func() { _ = l.Close(); work.Wait() })
-	work.Go(func() {
-		for {
-			nc, err := l.Accept()
-			if err != nil {
-				return
-			}
-			work.Go(func() { relay(nc, addr, &silent) })
-		}
-	})
+	front := listen(t, func(nc net.Conn) { relay(nc, addr, &silent) })
 	run(t, &modbus.Poller{
-		Bridge: b, Identity: "plc", URL: "tcp://" + l.Addr().String(), Every: 10 * time.Millisecond, Timeout: 200 * time.Millisecond, Misses: 2,
+		Bridge: b, Identity: "plc", URL: "tcp://" + front, Every: 10 * time.Millisecond, Timeout: 200 * time.Millisecond, Misses: 2,
 		Registers: []modbus.Register{{Property: "A", Address: 1}},
 	})
 	waitFor(t, "online", func() bool { return p.Online(id) })

@@ -34,32 +34,15 @@ type Broker interface {
 // publish and subscribe to topics of their own: what another broker makes of dots and
 // other characters in names is for the tests of its door.
 func TestBehindBroker(t *testing.T, open func(t *testing.T, a hal.Access) Broker, options ...Option) {
-	left := leftOut(options)
-	defer left.check(t)
-	for _, group := range []struct {
-		name  string
-		cases []brokerContract
-	}{
+	runGroups(t, options, []group[*brokerFixture]{
 		{"Connect", brokerConnectCases},
 		{"Publish", brokerPublishCases},
 		{"Order", brokerOrderCases},
 		{"Deliver", brokerDeliverCases},
 		{"Close", brokerCloseCases},
 		{"Panic", brokerPanicCases},
-	} {
-		t.Run(group.name, func(t *testing.T) {
-			for _, c := range group.cases {
-				t.Run(c.name, func(t *testing.T) {
-					left.skip(t, group.name+"/"+c.name)
-					c.test(newBrokerFixture(t, open))
-				})
-			}
-		})
-	}
+	}, func(t *testing.T) *brokerFixture { return newBrokerFixture(t, open) })
 }
 
 // brokerContract is one thing a door behind a broker must do.
-type brokerContract struct {
-	name string
-	test func(f *brokerFixture)
-}
+type brokerContract = promise[*brokerFixture]

@@ -28,12 +28,7 @@ type Opener func(t *testing.T, a hal.Access) Door
 // TestFrontDoor is what every MQTT front door must do. A door on a broker of others
 // that a program embeds may leave cases out, each with its reason.
 func TestFrontDoor(t *testing.T, open func(t *testing.T, a hal.Access) Door, options ...Option) {
-	left := leftOut(options)
-	defer left.check(t)
-	for _, group := range []struct {
-		name  string
-		cases []contract
-	}{
+	runGroups(t, options, []group[*fixture]{
 		{"Connect", connectCases},
 		{"Refuse", refuseCases},
 		{"Publish", publishCases},
@@ -43,20 +38,8 @@ func TestFrontDoor(t *testing.T, open func(t *testing.T, a hal.Access) Door, opt
 		{"Close", closeCases},
 		{"Malformed", malformedCases},
 		{"Panic", panicCases},
-	} {
-		t.Run(group.name, func(t *testing.T) {
-			for _, c := range group.cases {
-				t.Run(c.name, func(t *testing.T) {
-					left.skip(t, group.name+"/"+c.name)
-					c.test(newFixture(t, open))
-				})
-			}
-		})
-	}
+	}, func(t *testing.T) *fixture { return newFixture(t, open) })
 }
 
 // contract is one thing a door must do.
-type contract struct {
-	name string
-	test func(f *fixture)
-}
+type contract = promise[*fixture]

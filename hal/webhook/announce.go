@@ -77,10 +77,6 @@ func (s *Server) announced(clientID string, cause hal.Cause) {
 	}
 }
 
-// takenOver takes a broker's word that a connection ended because another has its
-// client id now.
-func (s *Server) takenOver(clientID string) { s.paid(clientID) }
-
 // paid notes that an announcement that was owed came, or will not come.
 func (s *Server) paid(clientID string) {
 	s.mu.Lock()

@@ -87,7 +87,7 @@ func emqxCause(reason string) hal.Cause {
 func (s *Server) emqxEnded(clientID, user, reason string) {
 	c := s.client(clientID)
 	if reason == "takenover" || reason == "discarded" || c != nil && user != "" && user != c.user {
-		s.takenOver(clientID)
+		s.paid(clientID)
 		return
 	}
 	s.announced(clientID, emqxCause(reason))

@@ -207,7 +207,7 @@ func (c *client) keep(in inbound) bool {
 	case in.ack == nil:
 		c.s.dropped.Add(1)
 		return false
-	case in.from.over() || c.s.base.Err() != nil: // the broker sends it again
+	case in.from.over(): // the broker sends it again
 	case c.leaving():
 		c.lane.giveBack(in)
 	default: // what the client showed when it logged in is no good any more
